@@ -1,0 +1,88 @@
+// "What may you do": rules and a principal give allow, deny, or which records. Pure; who the principal is was decided
+// before, and records are looked up after.
+import { AppError } from '../core/errors.ts'
+import type { Action, Filter, Principal, Rule } from '../sdk.ts'
+import { isAdministrator } from './principal.ts'
+
+/** A filter lets through the records that match it. */
+export type Decision = 'allow' | 'deny' | Filter
+
+/** Nobody but administrators. */
+export const ADMINISTRATORS: Rule = Object.freeze({ rule: 'role', role: 'admin' })
+
+/** How `owner()` is taken: as a filter on the record, or as known to hold or not (for the printed matrix). */
+export type Ownership = 'filter' | 'theirs' | 'not theirs'
+
+export interface Question {
+  rule: Rule | undefined
+  principal: Principal
+  /** `call` for a route that is not an action of a resource. */
+  action: Action | 'call'
+  ownership?: Ownership
+}
+
+/** What the rule says to this principal. Without a rule only administrators pass. */
+export function decide({ rule, principal, action, ownership = 'filter' }: Question): Decision {
+  if (isAdministrator(principal)) return 'allow'
+  if (rule === undefined) return 'deny'
+  if (typeof rule === 'function') return decisionOf(rule(principal))
+  switch (rule.rule) {
+    case 'everyone':
+      return 'allow'
+    case 'signedIn':
+      return principal.kind === 'anonymous' ? 'deny' : 'allow'
+    case 'role':
+      return principal.role === rule.role ? 'allow' : 'deny'
+    case 'owner':
+      if (principal.id === null) return 'deny'
+      if (action === 'create' || ownership === 'theirs') return 'allow'
+      return ownership === 'filter' ? { owner_id: principal.id } : 'deny'
+    case 'anyOf':
+      return any(rule.rules.map((one) => decide({ rule: one, principal, action, ownership })))
+    case 'allOf':
+      return all(rule.rules.map((one) => decide({ rule: one, principal, action, ownership })))
+  }
+}
+
+/**
+ * The filter that the rule leaves (undefined: every record). Throws `unauthenticated` for an anonymous caller and
+ * `forbidden` for others where the rule refuses whatever the record.
+ */
+export function authorize(question: Question): Filter | undefined {
+  const decision = decide(question)
+  if (decision === 'deny') throw refusal(question.principal)
+  return decision === 'allow' ? undefined : decision
+}
+
+/** The error of a caller who may not do what was asked. */
+export function refusal(principal: Principal): AppError {
+  return new AppError(principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
+}
+
+function decisionOf(answer: unknown): Decision {
+  if (answer === true) return 'allow'
+  if (answer === false) return 'deny'
+  if (
+    typeof answer === 'object' &&
+    answer !== null &&
+    !Array.isArray(answer) &&
+    !(answer instanceof Promise)
+  ) {
+    return answer as Filter
+  }
+  throw new TypeError('An access rule must return true, false or a filter object, and not a promise')
+}
+
+function any(decisions: readonly Decision[]): Decision {
+  if (decisions.includes('allow')) return 'allow'
+  const filters = decisions.filter((decision) => decision !== 'deny') as Filter[]
+  if (filters.length === 0) return 'deny'
+  return filters.length === 1 ? (filters[0] as Filter) : { or: filters }
+}
+
+function all(decisions: readonly Decision[]): Decision {
+  if (decisions.includes('deny')) return 'deny'
+  const filters = decisions.filter((decision) => decision !== 'allow') as Filter[]
+  if (filters.length === 0) return 'allow'
+  return filters.length === 1 ? (filters[0] as Filter) : { and: filters }
+}

@@ -1,0 +1,31 @@
+// Who makes a request, and how http/ asks for it. How a credential is checked is auth/'s business.
+import type { Principal } from '../sdk.ts'
+
+export type { Principal }
+
+/** A caller without a credential. */
+export const ANONYMOUS: Principal = Object.freeze({
+  kind: 'anonymous',
+  id: null,
+  role: null,
+  email: null,
+  scopes: null,
+  session_id: null,
+})
+
+/** The two headers that may carry a credential, as they came. */
+export interface Credentials {
+  authorization: string | null
+  apiKey: string | null
+}
+
+/**
+ * Turns the credential of a request into its principal. Throws AppError `unauthenticated`, `invalid_credentials`,
+ * `invalid_token`, `token_expired` or `ambiguous_credentials` where one is present and wrong.
+ */
+export type Authenticator = (credentials: Credentials) => Principal | Promise<Principal>
+
+/** Administrators pass every rule. */
+export function isAdministrator(principal: Principal): boolean {
+  return principal.role === 'admin' && principal.scopes === null
+}

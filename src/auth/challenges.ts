@@ -1,0 +1,34 @@
+// The 401 answers of auth/ and the WWW-Authenticate challenge that each carries (RFC 9110, 11.6.1; RFC 6750, section 3;
+// RFC 7617, section 2). They never say which part of a credential was wrong.
+import { AppError } from '../core/errors.ts'
+
+/** For a request without a credential, and for a sign-in that failed. */
+export const BEARER_CHALLENGE = 'Bearer realm="hipflask"'
+/** For a Basic credential that is wrong. Where none was sent it is not offered: browsers would open a dialog. */
+export const BASIC_CHALLENGE = 'Basic realm="hipflask", charset="UTF-8"'
+
+const INVALID_TOKEN_CHALLENGE = `${BEARER_CHALLENGE}, error="invalid_token"`
+const EXPIRED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token expired"`
+
+/** A token or key that is forged, malformed, unknown, or whose user is gone or disabled. */
+export function invalidToken(): AppError {
+  return new AppError('invalid_token', { headers: { 'WWW-Authenticate': INVALID_TOKEN_CHALLENGE } })
+}
+
+/** A token that was good until its time ran out. */
+export function tokenExpired(): AppError {
+  return new AppError('token_expired', { headers: { 'WWW-Authenticate': EXPIRED_CHALLENGE } })
+}
+
+/** An e-mail and password that do not sign anybody in. */
+export function invalidCredentials(challenge: string): AppError {
+  return new AppError('invalid_credentials', { headers: { 'WWW-Authenticate': challenge } })
+}
+
+/** An Authorization header of a scheme that is not taken here. */
+export function unknownScheme(): AppError {
+  return new AppError('unauthenticated', {
+    message: 'Authorization header must be of the Bearer or Basic scheme',
+    headers: { 'WWW-Authenticate': `${BEARER_CHALLENGE}, ${BASIC_CHALLENGE}` },
+  })
+}

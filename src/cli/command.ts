@@ -1,0 +1,56 @@
+// What a command is. Each has a file of its own; program.ts makes the command line of them.
+import { loadConfig, readDotenv, type LoadedConfig, type Variables } from '../config/load.ts'
+import type { SettingName } from '../config/settings.ts'
+
+/** What a command reads and writes; tests give their own. */
+export interface Io {
+  /** Takes text as it is, line ends included. */
+  stdout: (text: string) => void
+  stderr: (text: string) => void
+  env: Variables
+  cwd: string
+}
+
+/** A line for help: `hipflask serve --port 4000`, and what it does. */
+export interface Example {
+  line: string
+  does: string
+}
+
+/** `flags` as commander has them: `--json`, or `--format <name>` with a value. */
+export interface CommandOption {
+  flags: `--${string}`
+  summary: string
+}
+
+/** What the user gave. */
+export interface Arguments {
+  positional: readonly string[]
+  /** The command's own options, by name in camelCase. */
+  options: Readonly<Record<string, string | boolean | undefined>>
+  /** Settings given as flags, unchecked. */
+  flags: Partial<Record<SettingName, string>>
+}
+
+export interface Command {
+  name: string
+  summary: string
+  examples: readonly Example[]
+  /** Positional arguments, none of them required. */
+  positional?: readonly { name: string; summary: string }[]
+  options?: readonly CommandOption[]
+  /** Resolves to the exit code. Throws StartError for a failure that the user can mend. */
+  run: (args: Arguments, io: Io) => Promise<number>
+}
+
+export const JSON_OPTION: CommandOption = { flags: '--json', summary: 'Print JSON, for programs' }
+
+/** The settings of this run, `.env` of the working folder included. Throws StartError with every fault. */
+export function configOf({ flags }: Arguments, { env, cwd }: Io): LoadedConfig {
+  return loadConfig({ flags, env, dotenv: readDotenv(cwd), cwd })
+}
+
+/** Prints a value as JSON on stdout. */
+export function printJson(value: unknown, io: Io): void {
+  io.stdout(`${JSON.stringify(value, null, 2)}\n`)
+}

@@ -1,0 +1,65 @@
+// `hipflask health`: asks the server of these settings whether it is ready. For container health checks, where there
+// is no curl.
+import { request } from 'node:http'
+import type { Config } from '../config/settings.ts'
+import { StartError } from '../core/errors.ts'
+import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
+
+const LIMIT_MS = 3000
+const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
+export const health: Command = {
+  name: 'health',
+  summary: 'Ask the running server whether it is ready',
+  examples: [
+    { line: 'hipflask health', does: 'exit code 0 when it is, 1 when not, in 3 seconds at most' },
+    { line: 'hipflask health --port 4000 --json', does: 'of the server on port 4000, for programs' },
+  ],
+  options: [JSON_OPTION],
+  async run(args, io) {
+    const { config } = configOf(args, io)
+    if (config.port === 0) throw new StartError('Port is 0, must be the one that the server listens on')
+    const url = urlOf(config)
+    const answer = await ask(config).catch((error: Error) => error)
+    const status = answer instanceof Error ? null : answer
+    const isReady = status === 200
+    const message = isReady
+      ? 'ready'
+      : status === null
+        ? (answer as Error).message
+        : `not ready, status ${status}`
+    if (args.options['json'] === true) printJson({ ready: isReady, url, status, message }, io)
+    else if (isReady) io.stdout(`${url} is ready\n`)
+    else io.stderr(`${url}: ${message}\n`)
+    return isReady ? 0 : 1
+  },
+}
+
+function urlOf(config: Config): string {
+  const host = LOOPBACK[config.host] ?? config.host
+  return `http://${host.includes(':') ? `[${host}]` : host}:${config.port}/health/ready`
+}
+
+/** The status of the answer. Not by `fetch`: that would ask the proxy of HTTP_PROXY. */
+function ask(config: Config): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const outgoing = request({
+    host: LOOPBACK[config.host] ?? config.host,
+    port: config.port,
+    path: '/health/ready',
+    // A server that answers for named hosts only would refuse its own address.
+    headers: config.allowedHosts === undefined ? {} : { host: config.allowedHosts[0] },
+    agent: false,
+  })
+  const limit = setTimeout(() => {
+    reject(new Error(`no answer in ${LIMIT_MS / 1000} seconds`))
+    outgoing.destroy()
+  }, LIMIT_MS)
+  outgoing.on('response', (response) => {
+    response.destroy()
+    resolve(response.statusCode ?? 0)
+  })
+  outgoing.on('error', () => reject(new Error('nothing answers')))
+  outgoing.end()
+  return promise.finally(() => clearTimeout(limit))
+}

@@ -1,0 +1,196 @@
+// Reads the settings of a run: flag, environment, .env, default, in this order. Every fault is told at once, and a
+// secret's value is never part of a message.
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { StartError } from '../core/errors.ts'
+import { parseDotenv } from './dotenv.ts'
+import { nearest } from './nearest.ts'
+import {
+  fallbackOf,
+  flagOf,
+  settingNames,
+  settingOf,
+  variableOf,
+  type Config,
+  type Environment,
+  type SettingName,
+} from './settings.ts'
+
+/** Texts by name. An empty text in the environment or .env counts as not set, since many tools can't unset. */
+export type Variables = Readonly<Record<string, string | undefined>>
+
+export interface LoadOptions {
+  /** By name of the setting, as given on the command line. */
+  flags?: Partial<Record<SettingName, string>>
+  env: Variables
+  /** The text of the .env file, if there is one. */
+  dotenv?: string | undefined
+  /** Relative names of secret files are below it; the working folder unless given. */
+  cwd?: string
+}
+
+/** Where a value came from, and under which name: `--port`, `PORT`; a default has none. */
+export interface Origin {
+  source: 'flag' | 'environment' | '.env' | 'default'
+  name?: string
+}
+
+export interface LoadedConfig {
+  config: Config
+  origins: Readonly<Record<SettingName, Origin>>
+}
+
+/** A value before it is parsed. Without a text it could not be read, which is told already. */
+interface Candidate {
+  origin: Origin
+  text: string | undefined
+}
+
+const PREFIX = 'HIPFLASK_'
+const KNOWN_NAMES = settingNames.flatMap((name) =>
+  settingOf(name).isSecret === true ? [variableOf(name), `${variableOf(name)}_FILE`] : [variableOf(name)],
+)
+const DOTENV_BYTES_MAX = 64 * 1024
+const SECRET_FILE_BYTES_MAX = 4096
+
+/**
+ * The settings of a run, each with its origin. Throws StartError that lists every fault: exit code 2 where a flag is
+ * among them, else 1.
+ */
+export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOptions): LoadedConfig {
+  const problems: string[] = []
+  const fileEntries = parseDotenv(dotenv).filter(({ name }) => name.startsWith(PREFIX) || name === 'PORT')
+  for (const { name, value } of fileEntries) {
+    if (value === undefined) problems.push(`${name} in .env has a quote that is not closed on its line`)
+  }
+  const file = Object.fromEntries(fileEntries.map(({ name, value }) => [name, value ?? '']))
+  problems.push(...unknownNames(env, ''), ...unknownNames(file, ' in .env'))
+
+  const sources = [
+    { source: 'environment', variables: env, where: '' },
+    { source: '.env', variables: file, where: ' in .env' },
+  ] as const
+  const find = (name: SettingName): Candidate | undefined => {
+    const flag = flags[name]
+    if (flag !== undefined) return { origin: { source: 'flag', name: flagOf(name) }, text: flag }
+    for (const { source, variables, where } of sources) {
+      const found = findVariable(name, variables, { where, cwd, problems })
+      if (found !== undefined) return { origin: { source, name: found.name }, text: found.text }
+    }
+    return undefined
+  }
+
+  const given = new Map(settingNames.map((name) => [name, find(name)]))
+  const environment = (settingOf('env').parse(given.get('env')?.text ?? '') ?? 'development') as Environment
+  const config: Record<string, unknown> = {}
+  const origins: Record<string, Origin> = {}
+  for (const [name, candidate] of given) {
+    origins[name] = candidate?.origin ?? { source: 'default' }
+    config[name] = valueOf(name, { candidate, environment, problems })
+  }
+  if ((given.get('adminEmail') === undefined) !== (given.get('adminPassword') === undefined)) {
+    problems.push(`${variableOf('adminEmail')} and ${variableOf('adminPassword')} must be set together`)
+  }
+  if (problems.length > 0) throw faults(problems)
+  return { config: config as Config, origins: origins as LoadedConfig['origins'] }
+}
+
+/**
+ * The text of the folder's .env file; undefined where there is none, or a folder of that name. Throws StartError where
+ * it can't be read.
+ */
+export function readDotenv(folder: string): string | undefined {
+  const file = resolve(folder, '.env')
+  try {
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined
+    return readBounded(file, DOTENV_BYTES_MAX)
+  } catch (error) {
+    throw new StartError('.env in the working folder must be a readable file of at most 64 KiB', 1, error)
+  }
+}
+
+function findVariable(
+  name: SettingName,
+  variables: Variables,
+  { where, cwd, problems }: { where: string; cwd: string; problems: string[] },
+): { name: string; text: string | undefined } | undefined {
+  const variable = variableOf(name)
+  const plain = variables[variable]
+  const fromFile = settingOf(name).isSecret === true ? variables[`${variable}_FILE`] : undefined
+  if (plain && fromFile) {
+    problems.push(`${variable} and ${variable}_FILE${where} are both set, only one of them may be`)
+  }
+  if (plain) return { name: variable, text: plain }
+  if (fromFile) return { name: `${variable}_FILE`, text: readSecret() }
+  // Platforms tell an application its port so.
+  return name === 'port' && variables['PORT'] ? { name: 'PORT', text: variables['PORT'] } : undefined
+
+  function readSecret(): string | undefined {
+    try {
+      return readBounded(resolve(cwd, fromFile!), SECRET_FILE_BYTES_MAX).replace(/\r?\n$/, '')
+    } catch {
+      // Without the name of the file: who mistakes the variable puts the secret itself there.
+      problems.push(
+        `${variable}_FILE${where} must name a readable file of at most ${SECRET_FILE_BYTES_MAX} bytes`,
+      )
+      return undefined
+    }
+  }
+}
+
+function valueOf(
+  name: SettingName,
+  {
+    candidate,
+    environment,
+    problems,
+  }: { candidate: Candidate | undefined; environment: Environment; problems: string[] },
+): unknown {
+  const { parse, expected } = settingOf(name)
+  const text = candidate === undefined ? fallbackOf(name, environment) : candidate.text
+  if (text === undefined) return undefined
+  const value = parse(text)
+  if (value === undefined && candidate !== undefined) {
+    const where = candidate.origin.source === '.env' ? ' in .env' : ''
+    problems.push(`${candidate.origin.name}${where} must be ${expected}`)
+  }
+  return value
+}
+
+function unknownNames(variables: Variables, where: string): string[] {
+  return Object.keys(variables)
+    .filter((name) => name.startsWith(PREFIX) && !KNOWN_NAMES.includes(name))
+    .map((name) => `${name}${where} is not a setting, ${remedyFor(name)}`)
+}
+
+function remedyFor(name: string): string {
+  const plain = name.replace(/_FILE$/, '')
+  if (plain !== name && KNOWN_NAMES.includes(plain)) return 'only secrets may come from a file'
+  const near = nearest(
+    name.slice(PREFIX.length),
+    KNOWN_NAMES.map((known) => known.slice(PREFIX.length)),
+  )
+  return near === undefined ? 'hipflask config lists those there are' : `did you mean ${PREFIX}${near}?`
+}
+
+function faults(problems: readonly string[]): StartError {
+  const lines = problems.map((problem) => `\n  ${problem}`).join('')
+  const isUsage = problems.some((problem) => problem.startsWith('--'))
+  return new StartError(`Settings are not valid:${lines}`, isUsage ? 2 : 1)
+}
+
+/** Reads pipes too: a shell gives a secret by <(command). */
+function readBounded(file: string, bytesMax: number): string {
+  const buffer = Buffer.alloc(bytesMax + 1)
+  const descriptor = openSync(file, 'r')
+  try {
+    let length = 0
+    for (let count = -1; count !== 0 && length < buffer.length; length += count) {
+      count = readSync(descriptor, buffer, length, buffer.length - length, null)
+    }
+    if (length > bytesMax) throw new RangeError(`File is longer than ${bytesMax} bytes`)
+    return buffer.toString('utf8', 0, length)
+  } finally {
+    closeSync(descriptor)
+  }
+}

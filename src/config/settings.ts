@@ -1,0 +1,257 @@
+// The one table of settings: what each is called, what it may be, what it is unless set. It reads nothing; load.ts
+// does. A setting appears here together with the feature that it serves.
+import { isIP } from 'node:net'
+import type { LogLevel, LoggerOptions } from '../core/logger.ts'
+
+export type Environment = 'development' | 'staging' | 'production'
+
+/** One setting. `T` is the type of its value. */
+export interface Setting<T> {
+  /** One line for help and .env.example. */
+  doc: string
+  /** What a value must be, as the end of "HIPFLASK_PORT must be …". */
+  expected: string
+  /** Names the value in help: `--port <number>`. */
+  placeholder: string
+  /** The value of a text, or undefined where it is not valid. */
+  parse: (text: string) => T | undefined
+  /** The value unless set, as text; absent where there is none. */
+  fallback?: string | Readonly<Record<Environment, string>>
+  /** Never printed, no flag (others could read the command line), and may come from a file. */
+  isSecret?: boolean
+}
+
+const PATH_LENGTH_MAX = 4096
+const HOSTS_MAX = 100
+const HOST_LENGTH_MAX = 253
+const EMAIL_LENGTH_MAX = 254
+const URL_LENGTH_MAX = 2048
+const PASSWORD_LENGTH_MIN = 8
+const PASSWORD_LENGTH_MAX = 256
+const BODY_LIMIT_MIN = 1024
+const BODY_LIMIT_MAX = 64 * 1024 * 1024
+const ACCESS_TOKEN_SECONDS_MAX = 86_400
+const BYTES_OF_UNIT = { B: 1, KiB: 1024, MiB: 1024 * 1024 } as const
+
+const ENVIRONMENTS = ['development', 'staging', 'production'] as const satisfies readonly Environment[]
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[]
+const LOG_FORMATS = ['pretty', 'json'] as const satisfies readonly LoggerOptions['format'][]
+
+/** Every setting, by its name in `Config`: `bodyLimit` is HIPFLASK_BODY_LIMIT and --body-limit. */
+export const settings = {
+  env: choice(ENVIRONMENTS, {
+    doc: 'What this server is for, which chooses defaults',
+    placeholder: 'name',
+    fallback: 'development',
+  }),
+  host: {
+    doc: 'Address to listen on',
+    expected: 'an IP address (IPv6 without brackets) or a host name',
+    placeholder: 'host',
+    parse: (text) => (isHost(text) ? text : undefined),
+    fallback: { development: '127.0.0.1', staging: '0.0.0.0', production: '0.0.0.0' },
+  },
+  port: {
+    doc: 'Port to listen on; 0 takes a free one',
+    expected: 'a whole number from 0 to 65535',
+    placeholder: 'number',
+    parse: (text) => wholeNumber(text, 0, 65_535),
+    fallback: '3000',
+  },
+  data: {
+    doc: 'Folder of the database; :memory: for throw-away servers',
+    expected: 'the name of a folder, or :memory:',
+    placeholder: 'folder',
+    parse: path,
+    fallback: './data',
+  },
+  resources: {
+    doc: 'Folder of the resource files',
+    expected: 'the name of a folder',
+    placeholder: 'folder',
+    parse: path,
+    fallback: './resources',
+  },
+  publicUrl: {
+    doc: 'Address that clients use, such as https://api.example.com',
+    expected: 'an http or https address without user, path, query or fragment',
+    placeholder: 'url',
+    parse: origin,
+  },
+  allowedHosts: {
+    doc: 'Host names to answer for, separated by commas; all unless set',
+    expected: `1 to ${HOSTS_MAX} host names or IP addresses without port, separated by commas`,
+    placeholder: 'hosts',
+    parse: hosts,
+  },
+  logLevel: choice(LOG_LEVELS, {
+    doc: 'Least level of the lines to log',
+    placeholder: 'level',
+    fallback: 'info',
+  }),
+  logFormat: choice(LOG_FORMATS, {
+    doc: 'Form of log lines',
+    placeholder: 'form',
+    fallback: { development: 'pretty', staging: 'json', production: 'json' },
+  }),
+  bodyLimit: {
+    doc: 'Largest request body, 1KiB to 64MiB',
+    expected: 'a size from 1KiB to 64MiB, such as 512KiB or 1MiB',
+    placeholder: 'size',
+    parse: size,
+    fallback: '1MiB',
+  },
+  swagger: choice(['on', 'off', 'admin'] as const, {
+    doc: 'Who sees Swagger UI and the API document',
+    placeholder: 'mode',
+    fallback: { development: 'on', staging: 'on', production: 'off' },
+  }),
+  accessTokenSeconds: {
+    doc: 'Seconds that an access token is good for',
+    expected: `a whole number from 1 to ${ACCESS_TOKEN_SECONDS_MAX}`,
+    placeholder: 'number',
+    parse: (text) => wholeNumber(text, 1, ACCESS_TOKEN_SECONDS_MAX),
+    fallback: '900',
+  },
+  registration: choice(['open', 'closed'] as const, {
+    doc: 'Whether anybody may register',
+    placeholder: 'mode',
+    fallback: { development: 'open', staging: 'open', production: 'closed' },
+  }),
+  adminEmail: {
+    doc: 'E-mail of the first administrator, who is made while there is none',
+    expected: 'an e-mail address',
+    placeholder: 'email',
+    parse: email,
+  },
+  adminPassword: {
+    doc: 'Password of the first administrator',
+    expected: `${PASSWORD_LENGTH_MIN} to ${PASSWORD_LENGTH_MAX} characters`,
+    placeholder: 'password',
+    parse: password,
+    isSecret: true,
+  },
+  durability: choice(['full', 'normal'] as const, {
+    doc: 'Whether writes outlive a power cut, or are faster',
+    placeholder: 'mode',
+    fallback: 'full',
+  }),
+} satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof settings
+
+type ValueOf<S> = S extends { fallback: string | object; parse: (text: string) => infer T }
+  ? Exclude<T, undefined>
+  : S extends { parse: (text: string) => infer T }
+    ? T
+    : never
+
+/** The settings of a run. Those without a default are undefined unless set. `bodyLimit` is in bytes. */
+export type Config = { readonly [N in SettingName]: ValueOf<(typeof settings)[N]> }
+
+/** Every name, in the order of the table. */
+export const settingNames = Object.keys(settings) as SettingName[]
+
+/** The setting of this name with the type of its value forgotten. */
+export function settingOf(name: SettingName): Setting<unknown> {
+  return settings[name]
+}
+
+/** `bodyLimit` → `HIPFLASK_BODY_LIMIT` */
+export function variableOf(name: SettingName): string {
+  return `HIPFLASK_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`
+}
+
+/** `bodyLimit` → `--body-limit` */
+export function flagOf(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, '-$&').toLowerCase()}`
+}
+
+/** The text that stands for a setting which is not set, if it has one. */
+export function fallbackOf(name: SettingName, environment: Environment): string | undefined {
+  const { fallback } = settingOf(name)
+  return typeof fallback === 'object' ? fallback[environment] : fallback
+}
+
+/** The default for people: `3000`, or `127.0.0.1 (0.0.0.0 in staging, production)`. */
+export function describeFallback(name: SettingName): string | undefined {
+  const usual = fallbackOf(name, 'development')
+  const others = Map.groupBy(
+    ENVIRONMENTS.filter((environment) => fallbackOf(name, environment) !== usual),
+    (environment) => fallbackOf(name, environment),
+  )
+  const rest = [...others].map(([value, environments]) => `${value} in ${environments.join(', ')}`)
+  return rest.length === 0 ? usual : `${usual} (${rest.join('; ')})`
+}
+
+function choice<const V extends string>(
+  values: readonly V[],
+  {
+    doc,
+    placeholder,
+    fallback,
+  }: Pick<Setting<V>, 'doc' | 'placeholder'> & Required<Pick<Setting<V>, 'fallback'>>,
+) {
+  const expected = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+  return {
+    doc: `${doc}: ${expected}`,
+    expected,
+    placeholder,
+    parse: (text: string) => values.find((value) => value === text),
+    fallback,
+  }
+}
+
+function wholeNumber(text: string, minimum: number, maximum: number): number | undefined {
+  if (!/^(0|[1-9][0-9]{0,14})$/.test(text)) return undefined
+  const value = Number(text)
+  return value >= minimum && value <= maximum ? value : undefined
+}
+
+function size(text: string): number | undefined {
+  const match = /^([1-9][0-9]{0,8})(B|KiB|MiB)?$/.exec(text)
+  if (match === null) return undefined
+  const bytes = Number(match[1]) * BYTES_OF_UNIT[(match[2] ?? 'B') as keyof typeof BYTES_OF_UNIT]
+  return bytes >= BODY_LIMIT_MIN && bytes <= BODY_LIMIT_MAX ? bytes : undefined
+}
+
+function path(text: string): string | undefined {
+  return text !== '' && text.length <= PATH_LENGTH_MAX && !text.includes('\0') ? text : undefined
+}
+
+// A name whose last label is a number would be taken as an IPv4 address by some clients (WHATWG URL, 3.5).
+function isHost(text: string): boolean {
+  if (isIP(text) !== 0) return !text.includes('%')
+  const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
+  const labels = text.split('.')
+  return (
+    text.length <= HOST_LENGTH_MAX &&
+    labels.every((one) => label.test(one)) &&
+    !/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!)
+  )
+}
+
+// As a Host header has them: lower case, IPv6 in brackets.
+function hosts(text: string): readonly string[] | undefined {
+  const list = text.split(',').map((one) => one.trim().toLowerCase())
+  if (list.length > HOSTS_MAX) return undefined
+  const bare = list.map((one) => (/^\[.*\]$/.test(one) ? one.slice(1, -1) : one))
+  if (!bare.every(isHost) || list.some((one, at) => one !== bare[at] && isIP(bare[at]!) !== 6))
+    return undefined
+  return bare.map((one) => (isIP(one) === 6 ? new URL(`http://[${one}]`).hostname : one))
+}
+
+// Links are paths and tokens name the origin, so that a path here could not be kept.
+function origin(text: string): string | undefined {
+  if (text.length > URL_LENGTH_MAX || !/^https?:\/\/[^/?#@\\\s]+\/?$/i.test(text)) return undefined
+  return URL.parse(text)?.origin
+}
+
+function email(text: string): string | undefined {
+  return text.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text) ? text : undefined
+}
+
+function password(text: string): string | undefined {
+  const { length } = [...text.normalize('NFC')]
+  return length >= PASSWORD_LENGTH_MIN && length <= PASSWORD_LENGTH_MAX ? text : undefined
+}

@@ -1,0 +1,105 @@
+// Reads the body of a request under a limit of size and time, and checks that it is of a media type that is taken
+// here. It does not decode (json.ts).
+import { AppError } from '../core/errors.ts'
+
+export interface BodyLimits {
+  limitBytes: number
+  /** From the call to the last byte. */
+  timeoutMs: number
+}
+
+// What is left of a refused body must not be taken for the next request.
+const CLOSE = { Connection: 'close' }
+
+/**
+ * The bytes of the body; none where there is no body. Throws AppError `payload_too_large` (by Content-Length before a
+ * byte is read), `request_timeout`, or `bad_request` where the client went away.
+ */
+export async function readBody(request: Request, { limitBytes, timeoutMs }: BodyLimits): Promise<Uint8Array> {
+  const length = request.headers.get('content-length')
+  if (length !== null && Number(length) > limitBytes) throw tooLarge(limitBytes)
+  // Asking for `body` makes a stream, which costs more than reading a small body whole.
+  const stream = length === null ? request.body : undefined
+  if (stream === null) return new Uint8Array()
+  const reading = stream === undefined ? readWhole(request, limitBytes) : readStream(stream, limitBytes)
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new AppError('request_timeout', { headers: CLOSE })), timeoutMs)
+  try {
+    return await Promise.race([reading.bytes, late.promise])
+  } catch (error) {
+    reading.cancel()
+    if (request.signal.aborted) {
+      throw new AppError('bad_request', {
+        message: 'Request body ended before it was complete',
+        cause: error,
+      })
+    }
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+interface Reading {
+  bytes: Promise<Uint8Array>
+  cancel: () => void
+}
+
+/** Faster than the stream by far; the server counts the bytes against Content-Length. */
+function readWhole(request: Request, limitBytes: number): Reading {
+  const bytes = request.arrayBuffer().then((buffer) => {
+    if (buffer.byteLength > limitBytes) throw tooLarge(limitBytes)
+    return new Uint8Array(buffer)
+  })
+  return { bytes, cancel: () => {} }
+}
+
+function readStream(body: ReadableStream<Uint8Array>, limitBytes: number): Reading {
+  const reader = body.getReader()
+  const read = async (): Promise<Uint8Array> => {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      size += next.value.byteLength
+      if (size > limitBytes) throw tooLarge(limitBytes)
+      chunks.push(next.value)
+    }
+    return Buffer.concat(chunks, size)
+  }
+  // A stream that has failed already cannot be cancelled; there is nothing more to do about it.
+  return { bytes: read(), cancel: () => void reader.cancel().catch(() => {}) }
+}
+
+function tooLarge(limitBytes: number): AppError {
+  return new AppError('payload_too_large', {
+    message: `Request body is too large, maximum is ${limitBytes} bytes`,
+    headers: CLOSE,
+  })
+}
+
+const PARAMETER = /^charset=(?:utf-8|"utf-8")$/
+
+/**
+ * Throws AppError `unsupported_media_type` unless Content-Type is one of `allowed` (lower case), with no parameter but
+ * charset=utf-8, and the body is not encoded.
+ */
+export function checkMediaType(request: Pick<Request, 'headers'>, allowed: readonly string[]): void {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') {
+    throw new AppError('unsupported_media_type', {
+      message: 'Request body must not be encoded',
+      headers: { 'Accept-Encoding': 'identity' },
+    })
+  }
+  const header = request.headers.get('content-type')
+  if (header !== null && allowed.includes(header)) return
+  const [type = '', ...parameters] = (header ?? '')
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim())
+  if (allowed.includes(type) && parameters.every((parameter) => PARAMETER.test(parameter))) return
+  throw new AppError('unsupported_media_type', {
+    message: `Request body must be ${allowed.join(' or ')}`,
+    headers: { Accept: allowed.join(', ') },
+  })
+}

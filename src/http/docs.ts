@@ -1,0 +1,137 @@
+// Swagger UI and the OpenAPI document, from the executable alone: no page here names another origin, and none has an
+// inline script or style, so that the policy of page.ts holds unloosened.
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import bundlePath from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
+import stylesheetPath from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
+import iconPath from 'swagger-ui-dist/favicon-32x32.png' with { type: 'file' }
+import type { Rule } from '../sdk.ts'
+import { PAGE_HEADERS, PAGE_TYPE } from './page.ts'
+import { Content, route, type Route } from './route.ts'
+
+export interface DocsOptions {
+  /** Makes the OpenAPI document; asked once, at the first request. */
+  document: () => object
+  access: Rule
+}
+
+/** The page at /swagger, what it loads, and /swagger/json. None of them is in the document. */
+export function createDocsRoutes({ document, access }: DocsOptions): Route[] {
+  const readFile = (path: string) => () => Bun.file(path).bytes()
+  const readText = (make: () => string) => () => Promise.resolve(new TextEncoder().encode(make()))
+  const documentText = once(() => JSON.stringify(document()))
+  return [
+    pageRoute(access),
+    assetRoute({ name: 'init.js', mediaType: SCRIPT_TYPE, access, read: readText(() => INIT_SCRIPT) }),
+    assetRoute({ name: 'swagger-ui-bundle.js', mediaType: SCRIPT_TYPE, access, read: readFile(bundlePath) }),
+    assetRoute({ name: 'swagger-ui.css', mediaType: STYLE_TYPE, access, read: readFile(stylesheetPath) }),
+    assetRoute({ name: 'favicon-32x32.png', mediaType: 'image/png', access, read: readFile(iconPath) }),
+    assetRoute({ name: 'json', mediaType: JSON_TYPE, access, read: readText(documentText) }),
+  ]
+}
+
+const JSON_TYPE = 'application/json;charset=utf-8'
+const SCRIPT_TYPE = 'text/javascript;charset=utf-8'
+const STYLE_TYPE = 'text/css;charset=utf-8'
+const TAG = 'System'
+
+// Its addresses are relative, so that it also works behind a proxy that puts a prefix before the path.
+const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>hipflask API</title>
+<link rel="icon" type="image/png" href="swagger/favicon-32x32.png">
+<link rel="stylesheet" href="swagger/swagger-ui.css">
+<div id="swagger-ui"></div>
+<script src="swagger/swagger-ui-bundle.js"></script>
+<script src="swagger/init.js"></script>
+</html>
+`
+
+// BaseLayout, since the top bar of the other layout needs inline styles; no validator, since it is another origin.
+const INIT_SCRIPT = `SwaggerUIBundle({
+  url: 'swagger/json',
+  dom_id: '#swagger-ui',
+  layout: 'BaseLayout',
+  validatorUrl: null,
+  deepLinking: true,
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+})
+`
+
+function pageRoute(access: Rule): Route {
+  return route({
+    method: 'GET',
+    path: '/swagger',
+    operationId: 'showSwagger',
+    summary: 'Swagger UI',
+    tag: TAG,
+    access,
+    responses: { 200: { description: 'The page', mediaType: PAGE_TYPE } },
+    negotiates: true,
+    undocumented: true,
+    handler: () => new Content(PAGE_TYPE, PAGE, PAGE_HEADERS),
+  })
+}
+
+interface Asset {
+  name: string
+  mediaType: string
+  access: Rule
+  read: () => Promise<Uint8Array<ArrayBuffer>>
+}
+
+function assetRoute({ name, mediaType, access, read }: Asset): Route {
+  const packed = once(() => pack(read))
+  return route({
+    method: 'GET',
+    path: `/swagger/${name}`,
+    operationId: `load_${name}`,
+    summary: 'A part of Swagger UI',
+    tag: TAG,
+    access,
+    responses: { 200: { description: 'The file', mediaType }, 304: { description: 'Unchanged' } },
+    negotiates: true,
+    undocumented: true,
+    async handler({ header, reply }) {
+      const { compressed, digest } = await packed()
+      const isCompressed = acceptsGzip(header('accept-encoding'))
+      const etag = `"${digest}${isCompressed ? '-gzip' : ''}"`
+      const headers = { etag, vary: 'Accept-Encoding, Authorization' }
+      if (header('if-none-match')?.includes(etag)) return reply(304, undefined, headers)
+      return isCompressed
+        ? new Content(mediaType, compressed, { ...headers, 'content-encoding': 'gzip' })
+        : new Content(mediaType, await read(), headers)
+    },
+  })
+}
+
+interface Packed {
+  compressed: Uint8Array<ArrayBuffer>
+  digest: string
+}
+
+/** Off the main thread, for the bundle takes 60 ms. */
+async function pack(read: Asset['read']): Promise<Packed> {
+  const bytes = await read()
+  const compressed = new Uint8Array(await promisify(gzip)(bytes))
+  return { compressed, digest: Bun.hash(bytes).toString(36) }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+/** Whether `Accept-Encoding` names gzip, or everything, with a weight above 0 (RFC 9110, 12.5.3). */
+function acceptsGzip(accepted: string | null): boolean {
+  const weights = new Map<string, number>()
+  for (const part of (accepted ?? '').toLowerCase().split(',')) {
+    const [coding = '', ...parameters] = part.split(';').map((piece) => piece.trim())
+    const weight = parameters.find((parameter) => parameter.startsWith('q='))
+    weights.set(coding, weight === undefined ? 1 : Number(weight.slice(2)))
+  }
+  return (weights.get('gzip') ?? weights.get('*') ?? 0) > 0
+}

@@ -1,0 +1,162 @@
+// The contract of a route: one typed value from which the router (router.ts) serves and the API document
+// (openapi.ts) is made. It knows neither Elysia nor storage.
+import type { ErrorCode } from '../core/errors.ts'
+import type { Filter } from '../storage/query.ts'
+import type { Principal } from '../access/principal.ts'
+import type { Action, Rule, Static, TSchema } from '../sdk.ts'
+
+export type JsonSchema = { readonly [keyword: string]: unknown }
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** What a body must be. `parse` gets decoded JSON and throws AppError `validation_failed` with every fault. */
+export interface BodyContract<B> {
+  /** For the document. */
+  schema: JsonSchema
+  example?: unknown
+  /** Accepted beside `application/json`. */
+  mediaTypes?: readonly string[]
+  parse: (value: unknown) => B
+}
+
+/** What an answer is. `B` is its static type; without a schema it has no body. */
+export interface AnswerContract<B> {
+  description: string
+  schema?: JsonSchema
+  example?: unknown
+  /** `application/json` unless said. */
+  mediaType?: string
+  /** Headers beyond those of every answer, for the document: name → description. */
+  headers?: Readonly<Record<string, string>>
+  readonly '~body'?: B
+}
+
+export type Answers = Readonly<Record<number, AnswerContract<any>>>
+type BodyOf<C> = C extends AnswerContract<infer B> ? DeepReadonly<B> : never
+type DeepReadonly<T> = T extends (infer I)[]
+  ? readonly DeepReadonly<I>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+/** An answer with its status and headers, where the body alone does not say enough. */
+export class Reply<S extends number = number, B = unknown> {
+  readonly status: S
+  readonly body: B
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: S, body: B, headers: Readonly<Record<string, string>> = {}) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+/** A body that is not JSON, such as a page or a script; `body` goes out as it is. */
+export class Content {
+  readonly mediaType: string
+  readonly body: string | Uint8Array<ArrayBuffer>
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    mediaType: string,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    this.mediaType = mediaType
+    this.body = body
+    this.headers = headers
+  }
+}
+
+export type Answer<R extends Answers> =
+  | BodyOf<R[200 & keyof R]>
+  | BodyOf<R[201 & keyof R]>
+  | { [S in keyof R & number]: Reply<S, BodyOf<R[S]>> }[keyof R & number]
+
+type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParamNames<Rest>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never
+
+/** What a handler gets. */
+export interface Context<P extends string, Q, B, R extends Answers> {
+  /** Path parameters, percent-decoded. */
+  params: { readonly [K in P]: string }
+  query: Q
+  body: B
+  principal: Principal
+  /** Which records the access rule leaves; undefined where it leaves all. */
+  where: Filter | undefined
+  requestId: string
+  /** The path with its query, as it came. */
+  target: string
+  /** A request header, or null. */
+  header: (name: string) => string | null
+  reply: <const S extends keyof R & number, const V extends BodyOf<R[S]>>(
+    status: S,
+    body: V,
+    headers?: Readonly<Record<string, string>>,
+  ) => Reply<S, V>
+}
+
+export interface RouteOptions<Path extends string, Q extends TSchema, B, R extends Answers, A> {
+  method: Method
+  /** `/api/items/:id` */
+  path: Path
+  operationId: string
+  summary: string
+  description?: string
+  tag: string
+  /** Who may call it. There is no default. */
+  access: Rule
+  /** The resource's action that `access` is the rule of; without it a filter has nothing to filter. */
+  action?: Action
+  /** `ignored`: a credential is not looked at (sign-in and health routes). */
+  credentials?: 'ignored'
+  /** JSON Schemas of path parameters for the document; text where absent. */
+  params?: Readonly<Record<ParamNames<Path>, JsonSchema>>
+  /** Query parameters by name, parsed canonically and validated. Any other is 400. */
+  query?: Q
+  body?: BodyContract<B>
+  responses: R
+  /** Codes that the handler itself may answer, for the document; those of the frame are added. */
+  errors?: readonly ErrorCode[]
+  /** Answers other than JSON may be asked for: no 406, the handler negotiates. */
+  negotiates?: boolean
+  /** Left out of the document. */
+  undocumented?: boolean
+  /** `Cache-Control: no-store` instead of `private, no-cache`. */
+  noStore?: boolean
+  handler: (context: Context<ParamNames<Path>, Static<Q>, B, R>) => A | Promise<A>
+}
+
+/** A route with its types forgotten, for the router and the document. */
+export type Route = Omit<RouteOptions<string, any, any, Answers, unknown>, 'params' | 'handler'> & {
+  params?: Readonly<Record<string, JsonSchema>>
+  handler: (context: Context<string, any, any, any>) => unknown
+}
+
+/**
+ * Declares a route. The handler returns the body of the 200 or 201 answer, `reply(status, body, headers?)`, or
+ * Content. The router's order is fixed: credential, access, media type, size, decoding, validation, handler,
+ * serialisation; any throw ends in problem.ts.
+ */
+export function route<
+  const Path extends string,
+  const R extends Answers,
+  const A extends Answer<R> | Content,
+  Q extends TSchema = never,
+  B = undefined,
+>(options: RouteOptions<Path, Q, B, R, A>): Route {
+  return options as unknown as Route
+}
+
+/** An answer whose body has this schema. */
+export function json<const S extends TSchema>(
+  description: string,
+  schema: S,
+  more: Omit<AnswerContract<Static<S>>, 'description' | 'schema'> = {},
+): AnswerContract<Static<S>> {
+  return { description, schema: schema as unknown as JsonSchema, ...more }
+}

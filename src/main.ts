@@ -1,0 +1,27 @@
+// The process: arguments in, exit code out. What the program does is in cli/.
+import { runProgram } from './cli/program.ts'
+import { provideModule } from './rest/virtual-module.ts'
+
+provideModule()
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // Whoever read the output is gone (`hipflask config | head -1`): that is no fault of the command.
+    if (code === 'EPIPE') process.exit(0)
+    if (stream === process.stdout) process.stderr.write(`Output can't be written: ${code}\n`)
+    process.exit(1)
+  })
+}
+
+const exitCode = await runProgram(process.argv.slice(2), {
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+  env: process.env,
+  cwd: process.cwd(),
+})
+
+// What is written to a pipe waits for its reader; exit only when all of it is out (an empty write does not tell).
+await Promise.all(
+  [process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.end(done))),
+)
+process.exit(exitCode)

@@ -1,0 +1,113 @@
+// Reads a folder of resource files: user code, run in this process. A file that cannot be loaded is told with its name
+// and place and without a stack of ours; all of them at once.
+import { readdirSync, statSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { StartError } from '../core/errors.ts'
+import { checkDeclarations, type Exported } from './declaration.ts'
+import { defineFrom, type ResourceDefinition } from './resource.ts'
+import type { Resource } from '../sdk.ts'
+
+const FILE_NAME = /^[a-z0-9_-]+\.(ts|js)$/
+const MAX_FILES = 500
+
+/** Loads and checks every resource file directly in the folder. Throws StartError with every problem. */
+export async function loadResources(folder: string): Promise<ResourceDefinition[]> {
+  const root = resolve(folder)
+  const exported: Exported[] = []
+  const problems: string[] = []
+  for (const file of resourceFiles(root)) {
+    if (!FILE_NAME.test(file)) {
+      problems.push(
+        `${file}: the name of a resource file must be of a–z, 0–9, _ and - and end with .ts or .js`,
+      )
+      continue
+    }
+    try {
+      const module = (await import(join(root, file))) as { default?: unknown }
+      exported.push({ file, resource: module.default })
+    } catch (error) {
+      problems.push(...describeLoadError(file, error, root))
+    }
+  }
+  return definitionsOf(exported, problems)
+}
+
+/** The definitions of what was exported. Throws StartError with every problem, those found before included. */
+export function definitionsOf(
+  exported: readonly Exported[],
+  before: readonly string[] = [],
+): ResourceDefinition[] {
+  const problems = [...before, ...checkDeclarations(exported)]
+  if (problems.length > 0) {
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
+    throw new StartError(
+      `The resource files have ${count}:\n${problems.map((line) => `  ${line}`).join('\n')}`,
+    )
+  }
+  return exported.map(({ resource }) => defineFrom(resource as Resource))
+}
+
+function resourceFiles(root: string): string[] {
+  let names: string[]
+  try {
+    names = readdirSync(root).sort()
+  } catch (error) {
+    throw new StartError(
+      `Resources folder ${root} can't be read: ${reason(error)}; check --resources`,
+      1,
+      error,
+    )
+  }
+  const files = names.filter(
+    (name) =>
+      /\.(ts|js)$/.test(name) &&
+      !name.startsWith('_') &&
+      !name.endsWith('.d.ts') &&
+      statSync(join(root, name)).isFile(),
+  )
+  if (files.length > MAX_FILES) {
+    throw new StartError(`Resources folder ${root} has ${files.length} files, the most is ${MAX_FILES}`)
+  }
+  return files
+}
+
+/** One line for each fault. Bun throws four kinds of value here: syntax errors alone or together, and what the file threw. */
+export function describeLoadError(file: string, error: unknown, root: string): string[] {
+  if (error instanceof AggregateError) {
+    return error.errors.flatMap((one: unknown) => describeLoadError(file, one, root))
+  }
+  const position = (error as { position?: { file?: string; line?: number; column?: number } | null }).position
+  const message = error instanceof Error ? error.message : messageOf(error)
+  const text = message.replaceAll(`${root}/`, '').replaceAll(root, '.')
+  if (position?.line !== undefined && position.file !== undefined) {
+    return [`${relative(root, position.file)}:${position.line}:${position.column ?? 1}: ${text}`]
+  }
+  const at = error instanceof Error ? placeOf(error, root) : undefined
+  return [`${at ?? file}: ${text}`]
+}
+
+function messageOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message
+  return typeof message === 'string' ? message : `It threw ${typeof error}`
+}
+
+// The first frame in the user's folder: `items.ts:3:7`.
+function placeOf(error: Error, root: string): string | undefined {
+  const at = error.stack?.split('\n').find((line) => line.includes(`${root}/`))
+  const place = at?.slice(at.indexOf(`${root}/`) + root.length + 1).replace(/\)$/, '')
+  return place
+}
+
+function reason(error: unknown): string {
+  switch ((error as { code?: string }).code) {
+    case 'ENOENT':
+      return 'it does not exist'
+    case 'ENOTDIR':
+      return 'it is not a folder'
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied'
+    default:
+      return 'the file system refused'
+  }
+}

@@ -1,0 +1,173 @@
+// Opens the database file: looks at it first, so that a file which is not ours or damaged stays untouched; then sets
+// every pragma that matters and reads it back. It knows no tables.
+import { Database } from 'bun:sqlite'
+import {
+  accessSync,
+  closeSync,
+  constants as modes,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { StartError } from '../../core/errors.ts'
+import { damaged, translateStartError } from './errors.ts'
+import { retryWhileLocked } from './lock.ts'
+
+export type { Database }
+
+export interface DatabaseOptions {
+  /** A file, made with mode 0600 where there is none (its folder with 0700), or `:memory:`. */
+  path: string
+  /** `full`: an acknowledged write survives a power cut. `normal`: it survives a crash of the process. */
+  durability: 'full' | 'normal'
+}
+
+const MEMORY = ':memory:'
+/** The number of our layout of internal tables. An executable opens no database with a greater one. */
+const FORMAT = 1
+/** "hipf" in ASCII: tells our files from other programs' (`file`, the SQLite shell). */
+const APPLICATION_ID = 0x68697066
+/** Older ones can lose a commit when a checkpoint meets a writer (the WAL-reset bug). */
+const OLDEST_SQLITE = '3.51.3'
+/** How every database begins (https://www.sqlite.org/fileformat.html, section 1.3). */
+const MAGIC = 'SQLite format 3\0'
+const HEADER_SIZE = 100
+
+/**
+ * Opens the database with the settings that the store relies on. Throws StartError: exit code 1 where the folder or
+ * file can't be used, 3 where the file is damaged or no database, 4 where a newer hipflask made it.
+ */
+export function openDatabase({ path, durability }: DatabaseOptions): Database {
+  const isMemory = path === MEMORY
+  let database: Database | undefined
+  try {
+    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspect(path))
+    const opened = new Database(path, { strict: true, readwrite: true, create: isMemory })
+    database = opened
+    retryWhileLocked(() => configure(opened, isMemory ? 'memory' : 'wal', durability))
+    return opened
+  } catch (error) {
+    database?.close(true)
+    throw translateStartError(error, path)
+  }
+}
+
+// ── Before opening ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Makes an empty file; false where there is a file. SQLite gives its -wal and -shm files the same mode. */
+function createFile(path: string): boolean {
+  const folder = dirname(path)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, modes.R_OK | modes.W_OK | modes.X_OK)
+    closeSync(openSync(path, 'wx', 0o600))
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && existsSync(path)) return false
+    const remedy = 'make it a folder that this user may write to, or choose another'
+    throw new StartError(`Data folder ${folder} cannot be used (${code}): ${remedy}`, 1, error)
+  }
+}
+
+/** Refuses a file that is not ours to open. It only reads, so such a file stays as it is. */
+function inspect(path: string): void {
+  const header = readHeader(path)
+  if (header.length === 0) return
+  if (header.length < HEADER_SIZE || !header.toString('latin1').startsWith(MAGIC)) {
+    throw new StartError(`File ${path} is not a database: move it away, or choose another data folder`, 3)
+  }
+  checkOrigin(path, { format: header.readUInt32BE(60), application: header.readUInt32BE(68) })
+  // A clean stop leaves no log behind. After a crash the whole file is read once; else a start takes no longer with
+  // more data.
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) inspectWithLog(path)
+}
+
+/** The log may hold a newer header, and whatever a dying machine wrote. */
+function inspectWithLog(path: string): void {
+  using database = new Database(path, { readonly: true })
+  const format = Number(pragma(database, 'user_version'))
+  checkOrigin(path, { format, application: Number(pragma(database, 'application_id')) })
+  if (pragma(database, 'quick_check') !== 'ok') throw damaged(path)
+}
+
+/** The first bytes of the file; none of an empty one, which is an empty database. */
+function readHeader(path: string): Buffer {
+  const header = Buffer.alloc(HEADER_SIZE)
+  try {
+    accessSync(path, modes.R_OK | modes.W_OK)
+    const file = openSync(path, 'r')
+    try {
+      return header.subarray(0, readSync(file, header))
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const remedy = 'make it a file that this user may read and write, or choose another data folder'
+    throw new StartError(`Database ${path} cannot be used (${code}): ${remedy}`, 1, error)
+  }
+}
+
+function checkOrigin(path: string, { format, application }: { format: number; application: number }): void {
+  if (application !== 0 && application !== APPLICATION_ID) {
+    throw new StartError(`Database ${path} belongs to another program: choose another data folder`)
+  }
+  if (format > FORMAT) {
+    throw new StartError(
+      `Database ${path} was made by a newer hipflask: start it with that version or a later one`,
+      4,
+    )
+  }
+}
+
+// ── After opening ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function configure(database: Database, journal: 'wal' | 'memory', durability: 'full' | 'normal'): void {
+  const version =
+    database.query<{ version: string }, []>('SELECT sqlite_version() AS version').get()?.version ?? ''
+  if (Bun.semver.order(version, OLDEST_SQLITE) < 0) {
+    throw new StartError(`SQLite is ${version}, minimum is ${OLDEST_SQLITE}`)
+  }
+  const pragmas: readonly (readonly [name: string, value: string | number])[] = [
+    // Readers see the last commit while a writer works, and a commit is one write and one sync of one file.
+    ['journal_mode', journal],
+    // 2, FULL: the log is synced at every commit. 1, NORMAL: only when it is copied into the database.
+    ['synchronous', durability === 'full' ? 2 : 1],
+    // SQLite checks no reference unless asked to.
+    ['foreign_keys', 1],
+    // Never wait for a lock inside SQLite: that would stop the event loop. group-commit.ts waits outside.
+    ['busy_timeout', 0],
+    // A schema that someone tampered with may not call functions with side effects.
+    ['trusted_schema', 0],
+    // Finds a damaged page when it is read, before its content is believed.
+    ['cell_size_check', 1],
+    // A log that grew in a burst gives the space back at the next checkpoint.
+    ['journal_size_limit', 64 * 1024 * 1024],
+    // Sorts stay in memory: an image from scratch has no folder for temporary files.
+    ['temp_store', 2],
+    // 16 MiB of pages instead of 2.
+    ['cache_size', -16 * 1024],
+    // An I/O error in mapped memory is a signal that ends the process; read() makes it an error that is answered.
+    ['mmap_size', 0],
+  ]
+  for (const [name, value] of pragmas) database.run(`PRAGMA ${name} = ${value}`)
+  if (pragma(database, 'user_version') !== FORMAT) {
+    database.run(`PRAGMA application_id = ${APPLICATION_ID}`)
+    database.run(`PRAGMA user_version = ${FORMAT}`)
+  }
+  for (const [name, value] of pragmas) {
+    // Memory has neither a log nor pages to map: it answers nothing.
+    const actual = pragma(database, name) ?? value
+    if (actual === value) continue
+    const remedy = 'choose a data folder on a local disk'
+    throw new StartError(`Database ${database.filename} cannot have ${name} ${value}: ${remedy}`)
+  }
+}
+
+function pragma(database: Database, name: string): unknown {
+  return database.query(`PRAGMA ${name}`).values()[0]?.[0]
+}

@@ -1,0 +1,101 @@
+// The one place that reads SQLite's error codes. Everything above it sees the errors of the Store port.
+import { SQLiteError } from 'bun:sqlite'
+import { AppError, StartError } from '../../core/errors.ts'
+import { BrokenReferenceError, UniqueError } from '../store.ts'
+
+const RETRY_AFTER = { 'Retry-After': '1' }
+
+// Primary result codes (https://www.sqlite.org/rescode.html).
+const BUSY = 5
+const LOCKED = 6
+const NOMEM = 7
+const READONLY = 8
+const IOERR = 10
+const CORRUPT = 11
+const FULL = 13
+const CANTOPEN = 14
+const PROTOCOL = 15
+const NOTADB = 26
+
+// Failures of the file, the disk, the memory or a lock: not of the statement.
+// prettier-ignore
+const ENGINE_FAILURES: ReadonlySet<number> = new Set([
+  BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB,
+])
+
+/** Another connection holds the lock. */
+export function isLocked(error: unknown): boolean {
+  return primaryCode(error) === BUSY
+}
+
+/** The engine failed, not the statement: nothing of the transaction can be relied on. */
+export function isEngineFailure(error: unknown): boolean {
+  return ENGINE_FAILURES.has(primaryCode(error))
+}
+
+/** What a caller gets while the engine can't do its work. */
+export function unavailable(cause?: unknown): AppError {
+  return new AppError('unavailable', { headers: RETRY_AFTER, cause })
+}
+
+/** For reads: an engine failure as AppError `unavailable`, anything else as it is. */
+export function translateReadError(error: unknown): unknown {
+  return isEngineFailure(error) ? unavailable(error) : error
+}
+
+/** For writes: a broken constraint as the port's error, anything else as it is. `step` is the place in the commit. */
+export function translateWriteError(error: unknown, step: number): unknown {
+  if (!(error instanceof SQLiteError)) return error
+  switch (error.code) {
+    case 'SQLITE_CONSTRAINT_UNIQUE':
+    case 'SQLITE_CONSTRAINT_PRIMARYKEY':
+      return new UniqueError(failedColumn(error.message), step, error)
+    case 'SQLITE_CONSTRAINT_FOREIGNKEY':
+      return new BrokenReferenceError(step, error)
+    default:
+      return error
+  }
+}
+
+/** For opening and migrating: an engine failure as a StartError with the path and the remedy. */
+export function translateStartError(error: unknown, path: string): unknown {
+  switch (primaryCode(error)) {
+    case NOTADB:
+    case CORRUPT:
+      return damaged(path, error)
+    case BUSY:
+    case LOCKED:
+      return new StartError(
+        `Database ${path} is locked by another process: stop it, or wait until it is done`,
+        1,
+        error,
+      )
+    case FULL:
+      return new StartError(`Database ${path} cannot grow: free space on its disk`, 1, error)
+  }
+  if (!isEngineFailure(error)) return error
+  return new StartError(
+    `Database ${path} cannot be read and written: check its disk and its permissions`,
+    1,
+    error,
+  )
+}
+
+/** The file was a database once. Exit code 3. */
+export function damaged(path: string, cause?: unknown): StartError {
+  return new StartError(
+    `Database ${path} is damaged: restore a backup, or move it away to start with an empty one`,
+    3,
+    cause,
+  )
+}
+
+// An extended code keeps its primary code in the low byte.
+function primaryCode(error: unknown): number {
+  return error instanceof SQLiteError ? error.errno & 0xff : 0
+}
+
+// "UNIQUE constraint failed: items.name"
+function failedColumn(message: string): string {
+  return /: [^.]+\.([^,]+)/.exec(message)?.[1] ?? 'id'
+}

@@ -1,0 +1,43 @@
+// Prepared statements by their text, the least recently used given back to SQLite when there are too many.
+import type { Database, Statement } from 'bun:sqlite'
+import type { SqlStatement } from '../compile.ts'
+
+/** A prepared statement takes a few KiB. All unfiltered shapes of a hundred tables fit. */
+export const STATEMENTS_MAX = 500
+
+export type RawRow = Record<string, unknown>
+
+export interface Statements {
+  first(statement: SqlStatement): RawRow | undefined
+  all(statement: SqlStatement): RawRow[]
+}
+
+export function createStatements(database: Database): Statements {
+  // A Map keeps the order of insertion: what is used goes to the end, so the oldest is at the front.
+  const prepared = new Map<string, Statement<RawRow, any[]>>()
+
+  function prepare(sql: string): Statement<RawRow, any[]> {
+    let statement = prepared.get(sql)
+    if (statement === undefined) {
+      statement = database.prepare<RawRow, any[]>(sql)
+      if (prepared.size >= STATEMENTS_MAX) evictOldest()
+    } else {
+      prepared.delete(sql)
+    }
+    prepared.set(sql, statement)
+    return statement
+  }
+
+  function evictOldest(): void {
+    for (const [sql, statement] of prepared) {
+      statement.finalize()
+      prepared.delete(sql)
+      return
+    }
+  }
+
+  return {
+    first: ({ sql, parameters }) => prepare(sql).get(...parameters) ?? undefined,
+    all: ({ sql, parameters }) => prepare(sql).all(...parameters),
+  }
+}

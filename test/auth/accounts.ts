@@ -1,0 +1,131 @@
+// The routes and the authenticator of auth/ on a real database in memory, with a clock that tests set.
+import { createAccessTokens, type AccessTokens } from '../../src/auth/access-tokens.ts'
+import { createAuthenticator } from '../../src/auth/authenticator.ts'
+import { createBasicVerifier } from '../../src/auth/basic.ts'
+import { loadKeyRing, type KeyRing } from '../../src/auth/key-ring.ts'
+import { createPasswords, type Passwords } from '../../src/auth/passwords.ts'
+import { createAuthRoutes } from '../../src/auth/routes.ts'
+import { findByEmail, usersTable, type User } from '../../src/auth/users.ts'
+import { createLogger } from '../../src/core/logger.ts'
+import { createRouter } from '../../src/http/router.ts'
+import { openDatabase } from '../../src/storage/sqlite/database.ts'
+import { applyMigration } from '../../src/storage/migrate.ts'
+import { createSqliteStore } from '../../src/storage/sqlite/store.ts'
+import type { Store, Values } from '../../src/storage/store.ts'
+
+export const PASSWORD = 'purple staple lemon'
+
+/** A store in memory with the table of accounts. */
+export function createUserStore(): Store {
+  const database = openDatabase({ path: ':memory:', durability: 'full' })
+  const tables = [usersTable]
+  applyMigration(database, tables)
+  return createSqliteStore({ database, tables })
+}
+
+export interface AccountsOptions {
+  registration?: 'open' | 'closed'
+  keys?: KeyRing
+}
+
+export interface Accounts {
+  store: Store
+  passwords: Passwords
+  accessTokens: AccessTokens
+  /** How often a password was really checked. */
+  checks: () => number
+  /** Moves the clock. */
+  advance: (seconds: number) => void
+  send: (path: string, init?: RequestInit) => Promise<Response>
+  post: (path: string, body: unknown) => Promise<Response>
+  /** Makes an account with PASSWORD. */
+  register: (email: string) => Promise<User>
+  login: (email: string, password?: string) => Promise<string>
+  /** GET /auth/me with this Authorization header. */
+  me: (authorization: string, more?: Record<string, string>) => Promise<Response>
+  change: (id: string, values: Values) => Promise<void>
+  log: string[]
+}
+
+export function createAccounts({
+  registration = 'open',
+  keys = loadKeyRing(':memory:'),
+}: AccountsOptions = {}): Accounts {
+  const store = createUserStore()
+  let now = Date.now()
+  let checked = 0
+  const clock = () => now
+  const real = createPasswords({ atOnce: 2 })
+  const passwords: Passwords = {
+    hash: real.hash,
+    verify: (password, hash) => {
+      checked += 1
+      return real.verify(password, hash)
+    },
+  }
+  const accessTokens = createAccessTokens({ keys, issuer: 'hipflask', lifetimeSeconds: 900, clock })
+  const verifyBasic = createBasicVerifier({ store, passwords, clock })
+  const log: string[] = []
+  const handle = createRouter({
+    routes: createAuthRoutes({ store, passwords, accessTokens, registration, clock }),
+    authenticate: createAuthenticator({ store, accessTokens, verifyBasic }),
+    logger: createLogger({ level: 'debug', format: 'json', write: (line) => log.push(line), clock }),
+    bodyLimit: 1 << 20,
+    allowedHosts: [],
+    strictTransport: false,
+  })
+  const send: Accounts['send'] = async (path, init) => {
+    const request = new Request(`http://127.0.0.1${path}`, init)
+    request.headers.set('host', '127.0.0.1')
+    return handle(request)
+  }
+  const post: Accounts['post'] = (path, body) =>
+    send(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  return {
+    store,
+    passwords,
+    accessTokens,
+    checks: () => checked,
+    advance: (seconds) => void (now += seconds * 1000),
+    send,
+    post,
+    async register(email) {
+      const response = await post('/auth/register', { name: 'Ada', email, password: PASSWORD })
+      if (response.status !== 201)
+        throw new Error(`Register answered ${response.status}: ${await response.text()}`)
+      return (await findByEmail(store, email)) as User
+    },
+    async login(email, password = PASSWORD) {
+      const response = await post('/auth/login', { email, password })
+      if (response.status !== 200)
+        throw new Error(`Login answered ${response.status}: ${await response.text()}`)
+      return ((await response.json()) as { access_token: string }).access_token
+    },
+    me: (authorization, more = {}) => send('/auth/me', { headers: { authorization, ...more } }),
+    async change(id, values) {
+      await store.commit([{ kind: 'update', table: usersTable.name, id, values }])
+    },
+    log,
+  }
+}
+
+/** The Authorization header of RFC 7617. */
+export function basic(email: string, password: string): string {
+  return `Basic ${Buffer.from(`${email}:${password}`).toString('base64')}`
+}
+
+/** Status, code of the error and challenge of an answer. */
+export async function failureOf(
+  response: Response,
+): Promise<{ status: number; code: unknown; challenge: string | null }> {
+  const body = (await response.json()) as { error?: { code: string } }
+  return {
+    status: response.status,
+    code: body.error?.code,
+    challenge: response.headers.get('www-authenticate'),
+  }
+}

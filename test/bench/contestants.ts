@@ -1,0 +1,136 @@
+// The two servers of the comparison: how each is built, started, filled and ended. It ends only what it started.
+import { $, type Subprocess } from 'bun'
+import { copyFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export type Name = 'hipflask' | 'rival'
+
+export type Both<T> = Record<Name, T>
+
+/** An executable with a working folder of its own. */
+export interface Contestant {
+  name: Name
+  executable: string
+  folder: string
+  /** Bytes. */
+  size: number
+}
+
+export interface Running extends AsyncDisposable {
+  name: Name
+  /** `http://127.0.0.1:PORT` */
+  url: string
+  pid: number
+  /** From the spawn to the first 200 of /health/ready. */
+  readyMs: number
+  stop: () => Promise<void>
+}
+
+const ROOT = join(import.meta.dir, '../..')
+const START_TIMEOUT_MS = 10_000
+
+// Anybody may create, since the rival knows no accounts.
+const RESOURCE = `import { defineResource, everyone, t } from 'hipflask'
+export default defineResource({
+  name: 'items',
+  schema: t.Object({
+    name: t.String({ minLength: 1, maxLength: 200 }),
+    price: t.Number({ minimum: 0 }),
+    description: t.Optional(t.String({ maxLength: 5000 })),
+    in_stock: t.Boolean({ default: true }),
+  }),
+  access: { list: everyone(), read: everyone(), create: everyone() },
+})
+`
+
+/** A copy of dist/hipflask, so that a build meanwhile does not matter, with the resource that both serve. */
+export async function prepareHipflask(folder: string): Promise<Contestant> {
+  const executable = join(folder, 'hipflask')
+  await Bun.write(join(folder, 'resources/items.ts'), RESOURCE)
+  await copyFile(join(ROOT, 'dist/hipflask'), executable)
+  return contestant('hipflask', executable, folder)
+}
+
+/** Compiles rival.ts as build.ts compiles hipflask. */
+export async function prepareRival(folder: string): Promise<Contestant> {
+  const executable = join(folder, 'rival')
+  await $`${process.execPath} build --compile --bytecode --bytecode-depth=1 --format=esm --sourcemap --env=disable \
+    --outfile ${executable} ${join(import.meta.dir, 'rival.ts')}`
+    .cwd(ROOT)
+    .quiet()
+  return contestant('rival', executable, folder)
+}
+
+/** Where the rival keeps its records. */
+export function databaseOf({ folder }: Contestant): string {
+  return join(folder, 'rival.db')
+}
+
+async function contestant(name: Name, executable: string, folder: string): Promise<Contestant> {
+  return { name, executable, folder, size: (await stat(executable)).size }
+}
+
+/** Starts it on a free port with the data that its folder has; throws with its output where it does not get ready. */
+export async function start({ name, executable, folder }: Contestant): Promise<Running> {
+  const startedAt = performance.now()
+  const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', '0'] : [executable], {
+    cwd: folder,
+    env: { NODE_ENV: 'production', HOME: folder },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const stop = async () => {
+    child.kill()
+    await child.exited
+  }
+  try {
+    const url = await addressOf(child)
+    const response = await fetch(`${url}/health/ready`)
+    if (!response.ok) throw new Error(`${name} is not ready: ${response.status}`)
+    return {
+      name,
+      url,
+      pid: child.pid,
+      readyMs: performance.now() - startedAt,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The address on the first line that has one. Both servers write little, so that the rest may stay in the pipe. */
+async function addressOf(child: Subprocess<'ignore', 'pipe', 'inherit'>): Promise<string> {
+  const reader = child.stdout.getReader()
+  const tooLate = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      text += decoder.decode(chunk.value, { stream: true })
+      const url = /http:\/\/[\d.]+:\d+/.exec(text)
+      if (url !== null) return url[0]
+    }
+  } finally {
+    clearTimeout(tooLate)
+    reader.releaseLock()
+  }
+  throw new Error(`Server ended before it had an address:\n${text}`)
+}
+
+/** Resident memory in bytes. */
+export async function residentBytes(pid: number): Promise<number> {
+  const status = await Bun.file(`/proc/${pid}/status`).text()
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+}
+
+/** Processor time of all threads so far, in seconds; its steps are 10 ms. */
+export async function processorSeconds(pid: number): Promise<number> {
+  const line = await Bun.file(`/proc/${pid}/stat`).text()
+  // The name of the process, in parentheses, may have spaces: user and system time are 12th and 13th after it.
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
