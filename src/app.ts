@@ -148,7 +148,7 @@ function tagsOf(resources: readonly ResourceDefinition[]): Record<string, string
   const declared = resources.map(({ name, description }) => [name, description ?? `Records of ${name}`])
   return {
     ...Object.fromEntries(declared),
-    auth: 'Accounts and tokens',
+    Accounts: 'Accounts and tokens',
     System: 'What this server is, and how it is',
   }
 }

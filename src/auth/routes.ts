@@ -29,7 +29,7 @@ export interface AuthRoutesOptions {
   clock: Clock
 }
 
-const TAG = 'auth'
+const TAG = 'Accounts'
 
 const TokenAnswer = t.Object(
   {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { findByEmail } from '../../src/auth/users.ts'
 import { PASSWORD, createAccounts, failureOf } from './accounts.ts'
 
@@ -52,6 +52,15 @@ describe('POST /auth/register', () => {
       details: [{ field: '/email', message: 'Another account has this e-mail' }],
     })
     expect(JSON.stringify(error)).not.toContain(second)
+  })
+
+  test('hashes nothing for an e-mail that is taken', async () => {
+    const { email } = await accounts.register(newEmail())
+    const hash = spyOn(accounts.passwords, 'hash')
+    const { status } = await post('/auth/register', { name: 'Ada', email, password: PASSWORD })
+    const calls = hash.mock.calls.length
+    hash.mockRestore()
+    expect({ status, calls }).toEqual({ status: 409, calls: 0 })
   })
 
   test('answers one of two at once for the same e-mail with 409', async () => {

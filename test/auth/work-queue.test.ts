@@ -38,6 +38,21 @@ describe('a work queue', () => {
     expect(await inTurn(() => Promise.resolve('done'))).toBe('done')
   })
 
+  test('lets a newcomer wait for whoever took over a place', async () => {
+    const inTurn = createWorkQueue({ atOnce: 1, waitingMax: 2 })
+    const gates = [1, 2].map(() => Promise.withResolvers<void>())
+    const [first, second] = gates.map((gate) => inTurn(() => gate.promise))
+    gates[0]?.resolve()
+    await first
+    let started = false
+    const third = inTurn(async () => void (started = true))
+    await new Promise(setImmediate)
+    expect(started).toBe(false)
+    gates[1]?.resolve()
+    await Promise.all([second, third])
+    expect(started).toBe(true)
+  })
+
   test('gives its place on when a task fails', async () => {
     const inTurn = createWorkQueue({ atOnce: 1, waitingMax: 2 })
     const first = inTurn(() => Promise.reject(new Error('broken')))

@@ -120,6 +120,19 @@ describe('openDatabase', () => {
     database.close(true)
   })
 
+  test('waits for another process that is setting up the file', async () => {
+    const path = written('')
+    const script = `
+      const database = new (require('bun:sqlite').Database)(${JSON.stringify(path)})
+      database.run('BEGIN EXCLUSIVE')
+      console.log('locked')
+      setTimeout(() => database.run('ROLLBACK'), 100)`
+    const other = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe' })
+    await other.stdout.getReader().read()
+    open(path).close(true)
+    expect(await other.exited).toBe(0)
+  })
+
   test.each<[string, 1 | 3 | 4, RegExp, () => string]>([
     ['a text file', 3, /is not a database: move it away/, () => written('hello, this is no database at all')],
     ['a file shorter than a header', 3, /is not a database/, () => written('SQLite')],

@@ -193,16 +193,19 @@ describe('what can lose nothing', () => {
     database.run('CREATE TABLE Foreigners (a)')
     database.run('CREATE VIEW views AS SELECT 1')
     database.run('CREATE TABLE _hipflask_things (a)')
+    database.run('CREATE VIRTUAL TABLE words USING fts5(a)')
     applyMigration(database, [items(text('name'))])
     database.run('CREATE INDEX mine ON items (name)')
     database.run('CREATE INDEX "mine.name.index" ON items (name)')
     expect(planMigration(database, [items(text('name'))])).toEqual({
       statements: [],
       problems: [],
-      undeclared: ['foreigners', 'views'],
+      undeclared: ['foreigners', 'views', 'words'],
       isEmpty: false,
     })
-    expect(planMigration(database, [owners])).toMatchObject({ undeclared: ['items', 'foreigners', 'views'] })
+    expect(planMigration(database, [owners])).toMatchObject({
+      undeclared: ['foreigners', 'items', 'views', 'words'],
+    })
   })
 
   test("a database with others' tables only is empty", () => {

@@ -1,7 +1,7 @@
 // The Store suite on SQLite, in a file and in memory, and what only a file can show: groups, locks, full disks.
 import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../src/core/errors.ts'
@@ -70,8 +70,8 @@ describe('SQLite in a file, beyond the suite', () => {
   test('commits of separate callbacks of one turn of the event loop are one transaction', async () => {
     database.run('PRAGMA wal_checkpoint(TRUNCATE)')
     const inCallback = () =>
-      new Promise((resolve, reject) => {
-        setImmediate(() => store.commit([thing({})]).then(resolve, reject))
+      new Promise<Promise<unknown>>((resolve) => {
+        setImmediate(() => resolve(store.commit([thing({})])))
       })
     await Promise.all([inCallback(), inCallback(), inCallback()])
     expect(transactionsInLog(path)).toBe(1)
@@ -94,6 +94,15 @@ describe('SQLite in a file, beyond the suite', () => {
     expect([...new Bun.Glob(`${files}.db*`).scanSync(folder)]).toEqual([`${files}.db`])
     ;({ store, database } = open(path))
     expect(await store.count('things')).toBe(10)
+  })
+
+  test('stop leaves nothing in the log, also while another process reads', async () => {
+    using reader = new Database(path)
+    reader.query('SELECT count(*) FROM things').get()
+    await insertMany(10)
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
+    await store.stop()
+    expect(statSync(`${path}-wal`).size).toBe(0)
   })
 
   test('a lock that another process holds for 300 ms loses nothing and blocks nothing', async () => {

@@ -223,6 +223,11 @@ function filterTests(current: Current): void {
     expect(await current().count('things', where)).toBe(expected.length)
   })
 
+  test('starts_with counts code points', async () => {
+    await add(current(), thing({ name: '🙂🙂x' }))
+    expect(await names(current(), { name: { starts_with: '🙂🙂' } })).toEqual(['🙂🙂x'])
+  })
+
   test('an id that is text is filtered as text', async () => {
     const [row] = await add(current(), person('a'), person('b'))
     expect(await current().list({ table: 'people', where: { id: row?.id }, limit: 9 })).toEqual([row as Row])
@@ -396,6 +401,18 @@ function commitTests(current: Current): void {
     if (isMet) expect(result).toEqual(before)
     else expect(result).toBeInstanceOf(StaleError)
     expect(await current().get('things', 1)).toEqual(isMet ? undefined : before)
+  })
+
+  test('writes with and without conditions do not mix up', async () => {
+    await add(current(), thing({ name: 'a' }), thing({ name: 'b' }))
+    const update = { kind: 'update', table: 'things', id: 1, values: { name: 'c' } } as const
+    const remove = { kind: 'delete', table: 'things', id: 1 } as const
+    await add(current(), update)
+    expect(await outcome(one(current(), { ...update, version: 1 }))).toBeInstanceOf(StaleError)
+    await add(current(), { ...update, version: 2 }, { kind: 'delete', table: 'things', id: 2 })
+    expect(await outcome(one(current(), { ...remove, version: 1 }))).toBeInstanceOf(StaleError)
+    expect(await outcome(one(current(), { ...remove, where: { name: 'a' } }))).toBeInstanceOf(StaleError)
+    expect(await one(current(), { ...remove, version: 3 })).toMatchObject({ name: 'c' })
   })
 
   test('an update of a row that is gone is stale', async () => {

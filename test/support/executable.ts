@@ -54,8 +54,8 @@ export interface CommandResult {
 const folders = new Set<string>()
 const children = new Set<Bun.Subprocess>()
 
+// bunfig.toml preloads this file: so this runs after the last test, whether the files share their modules or not.
 afterAll(cleanUp)
-process.once('exit', cleanUp)
 
 /** Starts `hipflask serve` on a free port and waits for its address. Throws with its output where it does not come. */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {

@@ -13,8 +13,6 @@ export const sqliteDialect: SqlDialect = {
   encode(kind, value) {
     if (kind === 'boolean') return value === true ? 1 : 0
     if (kind === 'json') return JSON.stringify(value)
-    // The file keeps no negative zero, so the answer of the write must not show one either.
-    if (typeof value === 'number') return value + 0
     return value
   },
   lower: (text) => sql<string>`lower(${text})`,

@@ -26,7 +26,7 @@ export interface StoredTable {
 
 /** Names of all tables and views but SQLite's own, in lower case: SQLite takes `Items` and `items` for one table. */
 export function readTableNames(database: Database): string[] {
-  const sql = `SELECT lower(name) AS name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'`
+  const sql = `SELECT lower(name) AS name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' ORDER BY name`
   const names = database.query<{ name: string }, []>(sql).all()
   return names.map(({ name }) => name).filter((name) => !name.startsWith('sqlite_'))
 }
