@@ -83,7 +83,7 @@ function openStore(config: Config, resources: readonly ResourceDefinition[], log
     }
     return createSqliteStore({ database, tables })
   } catch (error) {
-    database.close()
+    database.close(true)
     throw error
   }
 }
