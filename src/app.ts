@@ -6,7 +6,7 @@ import { createAccessTokens } from './auth/access-tokens.ts'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createBasicVerifier } from './auth/basic.ts'
 import { ensureAdministrator } from './auth/administrator.ts'
-import { loadKeyRing } from './auth/key-ring.ts'
+import { loadKeyRing, readKeyRing } from './auth/key-ring.ts'
 import { createPasswords } from './auth/passwords.ts'
 import { createAuthRoutes } from './auth/routes.ts'
 import { usersTable } from './auth/users.ts'
@@ -27,8 +27,9 @@ import type { ResourceDefinition } from './rest/resource.ts'
 import { createResourceRoutes } from './rest/routes.ts'
 import { everyone } from './sdk.ts'
 import { starter } from './starter/index.ts'
-import { applyMigration } from './storage/migrate.ts'
+import { applyMigration, refuseUnfit } from './storage/migrate.ts'
 import { openDatabase } from './storage/sqlite/database.ts'
+import { translateStartError } from './storage/sqlite/errors.ts'
 import { createSqliteStore } from './storage/sqlite/store.ts'
 import type { Store } from './storage/store.ts'
 
@@ -63,6 +64,8 @@ export async function resourcesOf(
  * then.
  */
 export async function createApp({ config, resources, logger }: AppOptions): Promise<App> {
+  // Before the database is opened: a key that can't be read must not be found out after it was changed.
+  readKeyRing(config.data)
   const store = openStore(config, resources, logger)
   try {
     return await assemble({ config, resources, logger }, store)
@@ -73,9 +76,13 @@ export async function createApp({ config, resources, logger }: AppOptions): Prom
 }
 
 function openStore(config: Config, resources: readonly ResourceDefinition[], logger: Logger): Store {
-  const path = config.data === ':memory:' ? config.data : join(config.data, 'hipflask.db')
+  const path = databasePath(config)
   const tables = [usersTable, ...resources.map(({ table }) => table)]
-  const database = openDatabase({ path, durability: config.durability })
+  const database = openDatabase({
+    path,
+    durability: config.durability,
+    inspect: (opened) => refuseUnfit(opened, tables),
+  })
   try {
     const { undeclared } = applyMigration(database, tables)
     if (undeclared.length > 0) {
@@ -84,8 +91,12 @@ function openStore(config: Config, resources: readonly ResourceDefinition[], log
     return createSqliteStore({ database, tables })
   } catch (error) {
     database.close(true)
-    throw error
+    throw translateStartError(error, path)
   }
+}
+
+function databasePath({ data }: Config): string {
+  return data === ':memory:' ? data : join(data, 'hipflask.db')
 }
 
 async function assemble({ config, resources, logger }: AppOptions, store: Store): Promise<App> {
@@ -140,7 +151,13 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
     drain: () => {
       isDraining = true
     },
-    stop: () => store.stop(),
+    stop: async () => {
+      try {
+        await store.stop()
+      } catch (error) {
+        throw translateStartError(error, databasePath(config))
+      }
+    },
   }
 }
 

@@ -4,8 +4,10 @@ import { provideModule } from './rest/virtual-module.ts'
 
 provideModule()
 
+let isServing = false
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (isServing) return
     // Whoever read the output is gone (`hipflask config | head -1`): that is no fault of the command.
     if (code === 'EPIPE') process.exit(0)
     if (stream === process.stdout) process.stderr.write(`Output can't be written: ${code}\n`)
@@ -16,6 +18,9 @@ for (const stream of [process.stdout, process.stderr]) {
 const exitCode = await runProgram(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  keepGoing: () => {
+    isServing = true
+  },
   env: process.env,
   cwd: process.cwd(),
 })

@@ -32,7 +32,7 @@ export function decide({ rule, principal, action, ownership = 'filter' }: Questi
     case 'signedIn':
       return principal.kind === 'anonymous' ? 'deny' : 'allow'
     case 'role':
-      return principal.role === rule.role ? 'allow' : 'deny'
+      return principal.role !== null && principal.role === rule.role ? 'allow' : 'deny'
     case 'owner':
       if (principal.id === null) return 'deny'
       if (action === 'create' || ownership === 'theirs') return 'allow'
@@ -50,27 +50,26 @@ export function decide({ rule, principal, action, ownership = 'filter' }: Questi
  */
 export function authorize(question: Question): Filter | undefined {
   const decision = decide(question)
-  if (decision === 'deny') throw refusal(question.principal)
+  if (decision === 'deny') {
+    throw new AppError(question.principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
+  }
   return decision === 'allow' ? undefined : decision
-}
-
-/** The error of a caller who may not do what was asked. */
-export function refusal(principal: Principal): AppError {
-  return new AppError(principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
 }
 
 function decisionOf(answer: unknown): Decision {
   if (answer === true) return 'allow'
   if (answer === false) return 'deny'
-  if (
-    typeof answer === 'object' &&
-    answer !== null &&
-    !Array.isArray(answer) &&
-    !(answer instanceof Promise)
-  ) {
-    return answer as Filter
-  }
+  if (isPlainObject(answer)) return answer as Filter
+  // Its failure would otherwise end the process, for nobody waits for it.
+  if (answer instanceof Promise) answer.catch(() => undefined)
   throw new TypeError('An access rule must return true, false or a filter object, and not a promise')
+}
+
+// A Map or a Date has no keys of its own: taken for a filter, it would let every record through.
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function any(decisions: readonly Decision[]): Decision {

@@ -30,13 +30,27 @@ const IN_MEMORY = ':memory:'
 const KEY_FILE = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.pem$/
 
 /**
+ * The keys of `<data>/keys`; undefined where there is no such folder. It changes nothing. Throws StartError for a file
+ * or folder that can't be read or understood.
+ */
+export function readKeyRing(data: string): KeyRing | undefined {
+  if (data === IN_MEMORY) return undefined
+  const folder = join(data, 'keys')
+  const names = listKeys(folder)
+  return names === undefined ? undefined : keysOf(folder, names)
+}
+
+/**
  * The keys of `<data>/keys`, whose first one is made where there is no such folder; with data `:memory:` a key of this
  * process alone. Throws StartError for a file or folder that can't be read, written or understood.
  */
 export function loadKeyRing(data: string): KeyRing {
   if (data === IN_MEMORY) return [ringKey(newUuid(), newPrivateKey())]
   const folder = join(data, 'keys')
-  const names = listKeys(folder) ?? makeFolder(data, folder)
+  return readKeyRing(data) ?? keysOf(folder, makeFolder(data, folder))
+}
+
+function keysOf(folder: string, names: readonly string[]): KeyRing {
   const [newest, ...older] = names.map((name) => readKey(folder, name))
   if (newest === undefined) {
     throw new StartError(

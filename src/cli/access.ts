@@ -14,6 +14,7 @@ const USER: Principal = {
   kind: 'user',
   id: '00000000-0000-7000-8000-000000000000',
   role: 'user',
+  email: 'user@example.com',
 }
 const CALLERS = [
   { name: 'anonymous', principal: ANONYMOUS, ownership: 'not theirs' },

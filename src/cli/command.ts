@@ -7,6 +7,8 @@ export interface Io {
   /** Takes text as it is, line ends included. */
   stdout: (text: string) => void
   stderr: (text: string) => void
+  /** From now on output that nobody takes is dropped: a server goes on when its log's reader is gone. */
+  keepGoing: () => void
   env: Variables
   cwd: string
 }

@@ -112,7 +112,13 @@ async function write(folder: string, { path, text }: StarterFile): Promise<Outco
         error,
       )
     }
-    const present = await readFile(file, 'utf8').catch(() => '')
+    const present = await readFile(file, 'utf8').catch((cause: unknown) => {
+      throw new StartError(
+        `${file} can't be made: ${dirname(path)} or it is in the way and no such file`,
+        1,
+        cause,
+      )
+    })
     return { path, outcome: present === text ? 'kept' : 'differs' }
   }
 }

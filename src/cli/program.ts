@@ -150,6 +150,7 @@ function usageMessage(text: string, parser: Parser): string {
   if (kind === undefined || given === undefined) return message.charAt(0).toUpperCase() + message.slice(1)
   const name = given.replace(/=[^]*/, '')
   const near = nearest(name, kind === 'command' ? parser.commands.map((one) => one.name()) : flagsOf(parser))
+  if (near === name) return `Option '${name}' is one of another command\n`
   return `Unknown ${kind} '${name}'${near === undefined ? '' : `, did you mean ${near}?`}\n`
 }
 

@@ -1,6 +1,6 @@
 // `hipflask serve`: the server, from its first line on the terminal to the end by a signal.
 import { createApp, resourcesOf } from '../app.ts'
-import { createLogger } from '../core/logger.ts'
+import { createLogger, type Logger } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
 import { configOf, type Command } from './command.ts'
 
@@ -29,6 +29,8 @@ export const serve: Command = {
     const resources = await resourcesOf(config, origins)
     const server = listen({ host: config.host, port: config.port, logger })
     const stopped = firstSignal()
+    io.keepGoing()
+    logStrays(logger)
     let app
     try {
       app = await createApp({ config, resources, logger })
@@ -50,6 +52,19 @@ export const serve: Command = {
     logger.info('Stopped')
     return 0
   },
+}
+
+/**
+ * What nobody waits for in a resource file, a forgotten await or a timer, is told and ends nothing: every request has
+ * its own handler for what it throws.
+ */
+function logStrays(logger: Logger): void {
+  process.on('unhandledRejection', (cause) =>
+    logger.error('A promise failed that nobody waits for', { cause }),
+  )
+  process.on('uncaughtException', (cause) =>
+    logger.error('An error was thrown outside any request', { cause }),
+  )
 }
 
 /** The first SIGTERM or SIGINT; a second one ends the process at once. */

@@ -216,7 +216,8 @@ function size(text: string): number | undefined {
 }
 
 function path(text: string): string | undefined {
-  return text !== '' && text.length <= PATH_LENGTH_MAX && !text.includes('\0') ? text : undefined
+  // An address of a database (`postgres://…`) would become a folder, its password included.
+  return text !== '' && text.length <= PATH_LENGTH_MAX && !/\0|:\/\//.test(text) ? text : undefined
 }
 
 // A name whose last label is a number would be taken as an IPv4 address by some clients (WHATWG URL, 3.5).

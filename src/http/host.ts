@@ -16,7 +16,7 @@ export function createHostCheck(allowed: readonly string[]): (request: Request) 
     const host = request.headers.get('host')
     if (host !== null && host === latest) return
     // HTTP/1.1 joins a repeated header by a comma, which no host name has.
-    if (host === null || !HOST.test(host) || !request.url.startsWith('http')) {
+    if (host === null || !HOST.test(host) || portOf(host) > 65_535 || !request.url.startsWith('http')) {
       throw new AppError('bad_request', { message: 'Host header is missing or malformed' })
     }
     if (names.size > 0 && !names.has(nameOf(host))) throw new AppError('misdirected_request')
@@ -24,6 +24,11 @@ export function createHostCheck(allowed: readonly string[]): (request: Request) 
   }
 }
 
+function portOf(host: string): number {
+  return Number(/:(\d+)$/.exec(host)?.[1] ?? 0)
+}
+
 function nameOf(host: string): string {
-  return host.toLowerCase().replace(/:\d+$/, '')
+  // A name may end with the root's dot.
+  return host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
 }

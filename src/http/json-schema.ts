@@ -33,7 +33,6 @@ const KINDS: Readonly<Record<string, (schema: Raw, pointer: string, depth: numbe
   Number: () => ({ type: 'number' }),
   Integer: integerNode,
   Boolean: () => ({ type: 'boolean' }),
-  Null: () => ({ type: 'null' }),
   Literal: (schema, pointer) => enumNode([schema.const], pointer),
   Enum: (schema, pointer) => enumNode(schema.enum as unknown[], pointer),
   Union: unionNode,
@@ -65,11 +64,25 @@ function nodeOf(schema: unknown, pointer: string, depth: number): JsonSchema {
   const kind = kindOf(raw)
   const toNode = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
   if (toNode === undefined) throw unsupported(pointer, kind, REMEDIES.get(kind))
-  const node = withOptions(toNode(raw, pointer, depth), raw, pointer)
+  const node = withOptions(toNode(raw, pointer, depth), raw, { pointer, depth })
   checkOrder(node, pointer)
-  if ('default' in node && !Check(node, node.default))
+  if ('default' in node && !fits(node, node.default)) {
     throw fault(pointer, "option 'default' does not fit the schema")
+  }
+  if ((node.examples as unknown[] | undefined)?.some((example) => !fits(node, example))) {
+    throw fault(pointer, "option 'examples' has a value that does not fit the schema")
+  }
   return node
+}
+
+/** What a body could carry too: texts with NUL or a lone surrogate are refused there. */
+function fits(node: JsonSchema, value: unknown): boolean {
+  return Check(node, value) && hasSoundTexts(value)
+}
+
+function hasSoundTexts(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
+  return typeof value !== 'object' || value === null || Object.values(value).every(hasSoundTexts)
 }
 
 /** `t.Optional` says something of a property; elsewhere it has no meaning. */
@@ -116,7 +129,7 @@ function unionNode(schema: Raw, pointer: string, depth: number): JsonSchema {
   const members = schema.anyOf as readonly Raw[]
   const others = members.filter((member) => member['~kind'] !== 'Null')
   const first = others[0]
-  if (first === undefined) return { type: 'null' }
+  if (first === undefined) throw unsupported(pointer, 'Null', 'use t.Nullable around another kind')
   const isLiterals = others.every((member) => member['~kind'] === 'Literal')
   if (!isLiterals && others.length > 1)
     throw unsupported(pointer, 'Union of other than literals', 'use t.Object')
@@ -155,11 +168,14 @@ interface Option {
   test: (value: unknown) => boolean
   /** Of the declaration only; no keyword of JSON Schema. */
   isOwn?: true
+  /** Of a column or of what an answer shows: for the fields of a resource only. */
+  isOfField?: true
 }
 
 const text: Option = { must: 'text', test: (value) => typeof value === 'string' }
 const flag: Option = { must: 'true or false', test: (value) => typeof value === 'boolean' }
 const own = (option: Option): Option => ({ ...option, isOwn: true })
+const ofField = (option: Option): Option => ({ ...option, isOfField: true })
 const finite: Option = { must: 'a number', test: Number.isFinite }
 const positive: Option = {
   must: 'a number greater than 0',
@@ -177,19 +193,23 @@ const COMMON: Readonly<Record<string, Option>> = {
   examples: { must: 'a list', test: Array.isArray },
   deprecated: flag,
   default: { must: 'a value', test: () => true },
-  readOnly: flag,
-  writeOnly: flag,
+  readOnly: ofField(flag),
+  writeOnly: ofField(flag),
   message: own(text),
-  hidden: own(flag),
+  hidden: ofField(own(flag)),
 }
-const STORED: Readonly<Record<string, Option>> = { ...COMMON, unique: own(flag), index: own(flag) }
+const STORED: Readonly<Record<string, Option>> = {
+  ...COMMON,
+  unique: ofField(own(flag)),
+  index: ofField(own(flag)),
+}
 const STRING: Readonly<Record<string, Option>> = {
   ...STORED,
   minLength: count,
   maxLength: count,
   pattern: { must: 'the text of a regular expression', test: isPattern },
   format: { must: `one of ${FORMATS.join(', ')}`, test: (value) => FORMATS.includes(value) },
-  references: own(text),
+  references: ofField(own(text)),
 }
 const NUMBER: Readonly<Record<string, Option>> = {
   ...STORED,
@@ -202,20 +222,28 @@ const NUMBER: Readonly<Record<string, Option>> = {
 const OPTIONS: Readonly<Record<string, Readonly<Record<string, Option>>>> = {
   String: STRING,
   Number: NUMBER,
-  Integer: { ...NUMBER, references: own(text) },
+  Integer: { ...NUMBER, references: ofField(own(text)) },
   Array: { ...COMMON, minItems: count, maxItems: count, uniqueItems: flag },
   Object: COMMON,
 }
 /** What TypeBox itself writes into a schema. */
 const STRUCTURE = new Set(['type', 'const', 'enum', 'anyOf', 'items', 'properties', 'required'])
 
-function withOptions(node: JsonSchema, schema: Raw, pointer: string): JsonSchema {
+function withOptions(
+  node: JsonSchema,
+  schema: Raw,
+  { pointer, depth }: { pointer: string; depth: number },
+): JsonSchema {
   const options = OPTIONS[schema['~kind'] as string] ?? STORED
   const result: Record<string | symbol, unknown> = { ...node }
   for (const [name, value] of Object.entries(schema)) {
     if (STRUCTURE.has(name) || value === undefined) continue
     const option = Object.hasOwn(options, name) ? options[name] : undefined
     if (option === undefined) throw unknownOption(pointer, name, Object.keys(options))
+    // A part of a JSON column is stored and answered with the whole.
+    if (depth > 1 && option.isOfField) {
+      throw fault(pointer, `option '${name}' is for the fields of a resource, not for what is inside them`)
+    }
     if (!option.test(value)) throw fault(pointer, `option '${name}' must be ${option.must}`)
     if (name === 'message') result[MESSAGE] = value
     if (option.isOwn) continue
@@ -226,7 +254,19 @@ function withOptions(node: JsonSchema, schema: Raw, pointer: string): JsonSchema
       result[name] = Math.max(value as number, (node.minimum as number | undefined) ?? -Infinity)
     else result[name] = value
   }
-  return result as JsonSchema
+  return withoutIdleBounds(result as JsonSchema)
+}
+
+/** Of an inclusive and an exclusive bound only the one that binds: tools warn of both. */
+function withoutIdleBounds(node: JsonSchema): JsonSchema {
+  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum, ...rest } = node as Record<string, number>
+  const isOpenBelow = exclusiveMinimum !== undefined && !(minimum! > exclusiveMinimum)
+  const isOpenAbove = exclusiveMaximum !== undefined && !(maximum! < exclusiveMaximum)
+  return {
+    ...rest,
+    ...(isOpenBelow ? { exclusiveMinimum } : minimum === undefined ? {} : { minimum }),
+    ...(isOpenAbove ? { exclusiveMaximum } : maximum === undefined ? {} : { maximum }),
+  }
 }
 
 function isPattern(value: unknown): boolean {
@@ -267,7 +307,7 @@ function unsupported(
 function unknownOption(pointer: string, name: string, known: readonly string[]): TypeError {
   const [nearest] = known
     .map((option) => ({ option, distance: editDistance(name.toLowerCase(), option.toLowerCase()) }))
-    .filter(({ distance }) => distance <= 3)
+    .filter(({ distance }) => distance <= 2)
     .sort((one, other) => one.distance - other.distance)
   const remedy =
     nearest === undefined ? `the options are ${known.join(', ')}` : `did you mean '${nearest.option}'?`

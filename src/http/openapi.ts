@@ -23,7 +23,7 @@ const DESCRIPTION = `Records are created, read, replaced, changed and deleted un
 
 Every error has one shape, also those that may meet any request: 404 where there is no such path, 405 with \`Allow\`,
 414 for a target of 8 KiB or more, 421 for a host that is not served. With \`Accept: application/problem+json\` it comes
-as RFC 9457. Every answer carries an \`X-Request-Id\` that the server's log knows.`
+as RFC 9457. Every answer carries an \`X-Request-Id\`; the server's log names failures by it.`
 
 /**
  * The document of the routes that are not `undocumented`. Throws TypeError where the table cannot be described: two

@@ -1,6 +1,7 @@
 // Every error leaves the server through here, once: the body of api.md section 3, or RFC 9457 where it is asked for.
 // A bug or a foreign error becomes `internal_error`; its cause goes to the log with the request id, never out.
-import { AppError, messageOf } from '../core/errors.ts'
+import { STATUS_CODES } from 'node:http'
+import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { AnswerHeaders } from './headers.ts'
 import { preferredType } from './negotiation.ts'
@@ -64,7 +65,7 @@ export function problemBody(error: AppError, requestId: string) {
   const { status, code, message, details } = error
   return {
     type: 'about:blank',
-    title: messageOf(code),
+    title: STATUS_CODES[status] ?? code,
     status,
     detail: message,
     code,

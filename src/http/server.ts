@@ -38,7 +38,8 @@ export function listen({ host, port, logger }: ServerOptions): Server {
     )
   const server = bind(host, port, (request) => handle(request))
   return {
-    url: server.url.href.replace(/\/$/, ''),
+    // With its port, also where that is the scheme's own.
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
     use: (next) => {
       handle = next
     },

@@ -13,8 +13,9 @@ export interface Exported {
 
 const NAME = /^[a-z][a-z0-9_]{0,59}$/
 const NAME_RULE = 'must start with a letter and have at most 60 of a–z, 0–9 and _'
+// The last one is no word of the API, but every object has it.
 const RESERVED = new Set(
-  'id created_at updated_at deleted_at owner_id owner page limit cursor sort fields q expand count or and'.split(
+  'id created_at updated_at deleted_at owner_id owner page limit cursor sort fields q expand count or and constructor'.split(
     ' ',
   ),
 )
@@ -31,11 +32,20 @@ export function checkDeclarations(exported: readonly Exported[]): string[] {
   const problems: string[] = []
   const sound: { file: string; options: ResourceOptions<any> }[] = []
   for (const { file, resource } of exported) {
-    const found = checkOne(resource)
+    const found = checkSafely(resource)
     problems.push(...found.map((problem) => `${file}: ${problem}`))
     if (found.length === 0) sound.push({ file, options: (resource as Resource).options })
   }
   return [...problems, ...checkTogether(sound)]
+}
+
+/** A getter or proxy of the file's own may throw. */
+function checkSafely(exported: unknown): string[] {
+  try {
+    return checkOne(exported)
+  } catch (error) {
+    return [`the declaration can't be read: ${error instanceof Error ? error.message : String(error)}`]
+  }
 }
 
 function checkOne(exported: unknown): string[] {
@@ -94,7 +104,8 @@ function checkSizes({ pageSize, pageSizeMax }: ResourceOptions<any>): string[] {
 
 function checkAccess({ access, owned }: ResourceOptions<any>): string[] {
   if (access === undefined) return []
-  if (typeof access !== 'object' || access === null) return ["option 'access' must be an object of rules"]
+  if (typeof access !== 'object' || access === null || Array.isArray(access))
+    return ["option 'access' must be an object of rules"]
   return Object.entries(access).flatMap(([action, rule]) => {
     if (!ACTIONS.includes(action))
       return [`access: action '${action}' is not known; they are ${ACTIONS.join(', ')}`]
@@ -116,7 +127,9 @@ function checkRule(rule: unknown, owned: boolean, depth: number): string[] {
     case 'owner':
       return owned ? [] : ["owner() needs the option 'owned: true'"]
     case 'role':
-      return NAME.test(String(built.role)) ? [] : [`the name of a role ${NAME_RULE}`]
+      return typeof built.role === 'string' && NAME.test(built.role)
+        ? []
+        : [`the name of a role ${NAME_RULE}`]
     case 'anyOf':
     case 'allOf':
       if (built.rules.length === 0) return [`${built.rule}() needs at least one rule`]

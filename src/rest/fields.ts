@@ -53,8 +53,8 @@ export function optionsOf(property: TSchema): FieldOptions<unknown> & { referenc
   return (nullable ? members[0] : property) as FieldOptions<unknown>
 }
 
-/** The column that holds a field. */
-export function columnOf(field: Field): Column {
+/** The column that holds a field; rows that were there before it get `fallback`. */
+export function columnOf(field: Field, fallback: Value | undefined): Column {
   const column: Column = {
     name: field.name,
     kind: field.kind,
@@ -63,7 +63,7 @@ export function columnOf(field: Field): Column {
     index: field.index,
   }
   if (field.references !== undefined) column.references = field.references
-  if (field.default !== undefined) column.default = field.default
+  if (fallback !== undefined) column.default = fallback
   return column
 }
 

@@ -5,8 +5,9 @@ import { applyDefaults, createValidator, MAX_DETAILS } from '../http/validate.ts
 import type { JsonSchema } from '../http/route.ts'
 import type { Row, Values } from '../storage/store.ts'
 import { mergePatch } from './merge-patch.ts'
-import { bodyReader, valuesWriter } from './record.ts'
+import { bodyReader } from './record.ts'
 import type { ResourceDefinition } from './resource.ts'
+import { valuesWriter } from './values-writer.ts'
 import { schemasOf, systemProperties, writableFields } from './schemas.ts'
 
 /** The most records that one create may make. */

@@ -9,6 +9,8 @@ import type { Resource } from '../sdk.ts'
 
 const FILE_NAME = /^[a-z0-9_-]+\.(ts|js)$/
 const MAX_FILES = 500
+/** A file that waits longer for something (top-level await) is taken for one that never loads. */
+const LOAD_TIMEOUT_MS = 10_000
 
 /** Loads and checks every resource file directly in the folder. Throws StartError with every problem. */
 export async function loadResources(folder: string): Promise<ResourceDefinition[]> {
@@ -23,13 +25,26 @@ export async function loadResources(folder: string): Promise<ResourceDefinition[
       continue
     }
     try {
-      const module = (await import(join(root, file))) as { default?: unknown }
+      const module = (await inTime(import(join(root, file)))) as { default?: unknown }
       exported.push({ file, resource: module.default })
     } catch (error) {
       problems.push(...describeLoadError(file, error, root))
     }
   }
   return definitionsOf(exported, problems)
+}
+
+async function inTime<T>(loading: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Error(`it has not loaded after ${LOAD_TIMEOUT_MS / 1000} s; what does it await?`)),
+    LOAD_TIMEOUT_MS,
+  )
+  try {
+    return await Promise.race([loading, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The definitions of what was exported. Throws StartError with every problem, those found before included. */
@@ -60,10 +75,7 @@ function resourceFiles(root: string): string[] {
   }
   const files = names.filter(
     (name) =>
-      /\.(ts|js)$/.test(name) &&
-      !name.startsWith('_') &&
-      !name.endsWith('.d.ts') &&
-      statSync(join(root, name)).isFile(),
+      /\.(ts|js)$/.test(name) && !name.startsWith('_') && !name.endsWith('.d.ts') && isFile(join(root, name)),
   )
   if (files.length > MAX_FILES) {
     throw new StartError(`Resources folder ${root} has ${files.length} files, the most is ${MAX_FILES}`)
@@ -71,12 +83,23 @@ function resourceFiles(root: string): string[] {
   return files
 }
 
+/** A link that leads nowhere counts as a file: importing it then says so. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return true
+  }
+}
+
 /** One line for each fault. Bun throws four kinds of value here: syntax errors alone or together, and what the file threw. */
 export function describeLoadError(file: string, error: unknown, root: string): string[] {
   if (error instanceof AggregateError) {
     return error.errors.flatMap((one: unknown) => describeLoadError(file, one, root))
   }
-  const position = (error as { position?: { file?: string; line?: number; column?: number } | null }).position
+  const { position } = Object(error) as {
+    position?: { file?: string; line?: number; column?: number } | null
+  }
   const message = error instanceof Error ? error.message : messageOf(error)
   const text = message.replaceAll(`${root}/`, '').replaceAll(root, '.')
   if (position?.line !== undefined && position.file !== undefined) {
@@ -88,7 +111,7 @@ export function describeLoadError(file: string, error: unknown, root: string): s
 
 function messageOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message
-  return typeof message === 'string' ? message : `It threw ${typeof error}`
+  return typeof message === 'string' ? message : `it threw ${String(error)}`
 }
 
 // The first frame in the user's folder: `items.ts:3:7`.

@@ -4,14 +4,14 @@ import type { JsonSchema } from '../http/route.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** The target with the patch applied; neither is changed. Properties that the schema does not know are kept, to be named by validation. */
+/** The target with the patch applied; neither is changed. What the schema does not know is kept, null too, to be named by validation. */
 export function mergePatch(target: JsonObject, patch: JsonObject, schema: JsonSchema): JsonObject {
   const properties = (schema.properties ?? {}) as Readonly<Record<string, JsonSchema>>
   // A map and not an object: `__proto__` is a name like any other.
   const merged = new Map(Object.entries(target))
   for (const [name, value] of Object.entries(patch)) {
     const property = Object.hasOwn(properties, name) ? properties[name] : undefined
-    if (value === null && !takesNull(property)) merged.delete(name)
+    if (value === null && property !== undefined && !takesNull(property)) merged.delete(name)
     else merged.set(name, isObject(value) ? mergeInto(merged.get(name), value, property) : value)
   }
   return Object.fromEntries(merged)

@@ -1,5 +1,5 @@
 // What can be done to the records of one resource: rules, storage and input brought together, without HTTP.
-import { decide, refusal } from '../access/authorize.ts'
+import { decide } from '../access/authorize.ts'
 import { matches } from '../access/matches.ts'
 import type { Principal } from '../access/principal.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
@@ -52,7 +52,7 @@ export function createRecords(options: RecordsOptions): Records {
     withRow(id, caller, async (row) => {
       const values = { ...valuesOf(row), updated_at: timestamp(clock()) }
       if (caller.where !== undefined && !matches(caller.where, { ...row, ...values })) {
-        throw refusal(caller.principal)
+        throw new AppError('forbidden')
       }
       try {
         const [changed] = await store.commit([{ kind: 'update', table, id, values, version: row._version }])
@@ -68,7 +68,9 @@ export function createRecords(options: RecordsOptions): Records {
     create: async (body, { principal, where }) => {
       const { isArray, values } = input.create(body)
       const steps = values.map((one) => insertOf(definition, one, { principal, now: timestamp(clock()) }))
-      if (where !== undefined && !steps.every((step) => matches(where, step.values))) throw refusal(principal)
+      if (where !== undefined && !steps.every((step) => matches(where, step.values))) {
+        throw new AppError('forbidden')
+      }
       if (steps.length === 0) return { isArray, rows: [] }
       try {
         return { isArray, rows: await store.commit(steps) }
@@ -138,7 +140,7 @@ function createChanger({ definition: { name: table, access }, store }: RecordsOp
     const visible = readable === 'allow' || readable === 'deny' ? undefined : readable
     const row = await findRow(store, table, { id, where: visible })
     if (where === undefined || matches(where, row)) return row
-    throw readable === 'deny' ? new AppError('not_found') : refusal(principal)
+    throw new AppError(readable === 'deny' ? 'not_found' : 'forbidden')
   }
 
   return (id: Id, caller: Caller, act: (row: Row) => Promise<Row>): Promise<Row> =>

@@ -1,7 +1,9 @@
 // A checked declaration, made ready to serve: its fields, its table and its limits.
 import type { Action, IdKind, Resource, Rule } from '../sdk.ts'
-import type { Table } from '../storage/store.ts'
+import { applyDefaults } from '../http/validate.ts'
+import type { Table, Value } from '../storage/store.ts'
 import { columnOf, fieldsOf, type Field } from './fields.ts'
+import { valuesWriter } from './values-writer.ts'
 
 export interface ResourceDefinition {
   name: string
@@ -28,13 +30,19 @@ export function defineFrom({ options }: Resource): ResourceDefinition {
     name,
     id,
     columns: [
-      ...fields.map(columnOf),
+      ...fields.map((field) => columnOf(field, canonicalDefault(field))),
       ...(owned ? [OWNER_COLUMN] : []),
       { name: 'created_at', kind: 'text', nullable: false },
       { name: 'updated_at', kind: 'text', nullable: false },
     ],
   }
   return { name, description, id, owned, fields, access, pageSize, pageSizeMax, table }
+}
+
+/** What a body without the field would store: existing rows get it when the column is added. */
+function canonicalDefault(field: Field): Value | undefined {
+  if (field.default === undefined) return undefined
+  return valuesWriter([field])({ [field.name]: applyDefaults(field.schema, field.default) })[field.name]
 }
 
 const OWNER_COLUMN = {

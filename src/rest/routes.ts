@@ -232,9 +232,10 @@ function idReader({ id }: ResourceDefinition): (text: string) => Id {
     }
   }
   return (text) => {
+    if (!/^[1-9]\d*$/.test(text)) throw invalidId('a whole number from 1 up')
     const number = Number(text)
-    if (!/^[1-9]\d{0,15}$/.test(text) || !Number.isSafeInteger(number))
-      throw invalidId('a whole number from 1 up')
+    // No id is that great, and a double would round it to another.
+    if (!Number.isSafeInteger(number)) throw new AppError('not_found')
     return number
   }
 }

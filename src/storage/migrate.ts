@@ -49,6 +49,12 @@ export function applyMigration(database: Database, tables: readonly Table[]): Pl
   })
 }
 
+/** Throws StartError with every problem that keeps the database from following the declarations; it changes nothing. */
+export function refuseUnfit(database: Database, tables: readonly Table[]): void {
+  const { problems } = planMigration(database, tables)
+  if (problems.length > 0) throw refusal(database.filename, problems)
+}
+
 function refusal(path: string, problems: readonly string[]): StartError {
   const list = problems.map((problem) => `\n- ${problem}`).join('')
   return new StartError(`Database ${path} cannot follow the declarations, nothing was changed:${list}`)
@@ -122,7 +128,7 @@ function undeclaredColumns({ name, columns }: Table, stored: StoredTable): strin
     .filter((column) => !declared.has(column))
     .map(
       (column) =>
-        `Column ${name}.${column} is stored but not declared: declare it again (hidden, if need be)`,
+        `Column ${name}.${column} is stored but not declared: declare it again (${column === 'owner_id' ? 'owned: true' : 't.Optional, hidden: true to keep it out of the API'}), or drop it by hand, in a copy of the database`,
     )
 }
 

@@ -19,7 +19,13 @@ export async function run(
 ): Promise<Outcome> {
   const out: string[] = []
   const err: string[] = []
-  const io: Io = { stdout: (text) => out.push(text), stderr: (text) => err.push(text), env, cwd }
+  const io: Io = {
+    stdout: (text) => out.push(text),
+    stderr: (text) => err.push(text),
+    env,
+    cwd,
+    keepGoing: () => {},
+  }
   const argv = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line
   const exitCode = await runProgram(argv, io, commands)
   return { exitCode, stdout: out.join(''), stderr: err.join('') }

@@ -267,6 +267,13 @@ describe('a merge patch', () => {
     })
   }
 
+  for (const patch of [{ nope: null }, { place: { nope: null } }, JSON.parse('{"__proto__":null}')]) {
+    test(`names an unknown property that is null: ${JSON.stringify(patch)}`, async () => {
+      const { id } = await create('kinds', { maybe: 1, place: { city: 'Ulm' } })
+      expect((await send('PATCH', `/api/kinds/${id}`, patch)).status).toBe(400)
+    })
+  }
+
   test('replaces arrays whole, removes by null, and takes the default by null', async () => {
     const { id } = await create('kinds', { maybe: 1, tags: ['a', 'b'], text: 'x', kind: 'task' })
     const { body } = await send('PATCH', `/api/kinds/${id}`, {
@@ -306,6 +313,7 @@ describe('exposure', () => {
     expect((await send('PUT', `/api/vaults/${id}`, { label: 'b' })).body).toMatchObject({ label: 'b' })
     expect((await send('PATCH', `/api/vaults/${id}`, { label: 'c' })).body).toMatchObject({ label: 'c' })
     expect((await send('PATCH', `/api/vaults/${id}`, { pin: null })).status).toBe(400)
+    expect((await send('PATCH', `/api/vaults/${id}`, { trace: null })).status).toBe(400)
   })
 })
 
@@ -374,6 +382,8 @@ describe('bad bodies', () => {
       '/place/geo/lon',
       '/place/moon',
     ]),
+    bad('nearly a multiple', { maybe: 1, cents: 0.0100000001 }, ['/cents']),
+    bad('no multiple', { maybe: 1, cents: 1.005 }, ['/cents']),
     bad('__proto__', JSON.parse('{"maybe":1,"__proto__":{"admin":true}}'), ['/__proto__']),
     bad('constructor', { maybe: 1, constructor: { prototype: {} } }, ['/constructor']),
   ]
@@ -405,7 +415,8 @@ describe('bad bodies', () => {
       ['abc', 400],
       ['%31%20', 400],
       ['1%2F2', 400],
-      ['9007199254740992', 400],
+      ['9007199254740992', 404],
+      ['1'.repeat(400), 404],
       ['9007199254740991', 404],
     ].map(([id, status]) => ({
       name: `GET /api/items/${id} answers ${status}`,

@@ -1,5 +1,6 @@
 // What stops the start: each fault gets one clear message with a remedy and an exit code, without a stack, and nothing
 // is changed on disk.
+import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -76,6 +77,48 @@ describe('a bad declaration stops the start and leaves nothing behind', () => {
       [/a\.ts: .*x.*'default' does not fit/],
     ],
     [
+      'a nested hidden field',
+      { 'a.ts': withField('x: t.Object({ y: t.Optional(t.String({ hidden: true })) })') },
+      [/x\/y.*'hidden'/],
+    ],
+    [
+      'a nested reference',
+      { 'a.ts': withField("x: t.Array(t.Integer({ references: 'things' }))") },
+      [/'references'/],
+    ],
+    ['a field that is always null', { 'a.ts': withField('x: t.Null()') }, [/x.*Null/]],
+    [
+      'a default that no body has',
+      { 'a.ts': withField("x: t.String({ default: 'a\\0b' })") },
+      [/x.*'default'/],
+    ],
+    [
+      'an example that does not fit',
+      { 'a.ts': withField('x: t.String({ examples: [5n as any] })') },
+      [/x.*'examples'/],
+    ],
+    [
+      'a getter that throws',
+      { 'a.ts': resource("{ name: 'a', get schema() { throw new Error('my getter') } } as any") },
+      [/a\.ts: .*my getter/],
+    ],
+    ['throw undefined', { 'a.ts': 'throw undefined' }, [/a\.ts: it threw undefined/]],
+    [
+      'a rule of no role',
+      { 'a.js': resource("{ name: 'a', schema: t.Object({}), access: { read: role(null) } }") },
+      [/a\.js: access: read: the name of a role/],
+    ],
+    [
+      'rules as a list',
+      { 'a.js': resource("{ name: 'a', schema: t.Object({}), access: [] }") },
+      [/'access'/],
+    ],
+    [
+      'a field that every object has',
+      { 'a.ts': withField('constructor: t.String()') },
+      [/field 'constructor'/],
+    ],
+    [
       'a missing reference',
       { 'a.ts': withField("x_id: t.Integer({ references: 'nothing' })") },
       [/'x_id': it references 'nothing'/],
@@ -136,6 +179,7 @@ describe('a bad setting or flag', () => {
     ['an unknown setting', [], { HIPFLASK_PROT: '1' }, 1, [/HIPFLASK_PROT.*HIPFLASK_PORT/]],
     ['a setting of a later version', [], { HIPFLASK_WORKERS: '2' }, 1, [/HIPFLASK_WORKERS/]],
     ['several', [], { HIPFLASK_LOG_LEVEL: 'loud', HIPFLASK_SWAGGER: 'x' }, 1, [/LOG_LEVEL/, /SWAGGER/]],
+    ['an address for the data folder', ['--data', 'postgres://user:canary@host/db'], {}, 2, [/data/]],
     ['a missing resources folder', ['--resources', 'nowhere'], {}, 1, [/nowhere.*does not exist/]],
     [
       'an administrator without a password',
@@ -177,7 +221,7 @@ describe('the data folder', () => {
   })
 
   test('with a file that is no database is exit 3, and the file stays as it is', async () => {
-    for (const content of ['this is no database'.repeat(100), 'SQLite format 3\0'.padEnd(4096, 'x')]) {
+    for (const content of ['this is no database'.repeat(100), 'SQLite format 3\0'.padEnd(4096, '\0')]) {
       const folder = makeFolder()
       mkdirSync(join(folder, 'data'))
       const path = join(folder, 'data/hipflask.db')
@@ -187,6 +231,41 @@ describe('the data folder', () => {
       expect(readFileSync(path, 'utf8')).toBe(content)
       expect(readdirSync(join(folder, 'data'))).toEqual(['hipflask.db'])
     }
+  })
+
+  test('with a damaged schema is exit 3, and the file stays as it is', async () => {
+    const folder = makeFolder()
+    await (await startServer({ folder })).stop()
+    const path = join(folder, 'data/hipflask.db')
+    const bytes = readFileSync(path)
+    // The first page keeps its header of 100 bytes, by which a database is known.
+    bytes.fill(0, 100, 4096)
+    writeFileSync(path, bytes)
+    const { exitCode, stderr } = await failToServe({ folder })
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining('is damaged')])
+    expect(readFileSync(path).equals(bytes)).toBe(true)
+  })
+
+  test("with another program's tables is refused, and the file stays as it is", async () => {
+    const folder = makeFolder()
+    mkdirSync(join(folder, 'data'))
+    const path = join(folder, 'data/hipflask.db')
+    const foreign = new Database(path)
+    foreign.run('CREATE TABLE items (name TEXT)')
+    foreign.close()
+    const bytes = readFileSync(path)
+    const { exitCode, stderr } = await failToServe({ folder })
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Table items was not made by hipflask')])
+    expect(readFileSync(path).equals(bytes)).toBe(true)
+  })
+
+  test('with a key that is none is refused before the database is made', async () => {
+    const folder = makeFolder()
+    mkdirSync(join(folder, 'data/keys'), { recursive: true })
+    writeFileSync(join(folder, 'data/keys/01991f6e-8c00-7000-8000-000000000001.pem'), 'canary')
+    const { exitCode, stderr } = await failToServe({ folder })
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Key file')])
+    expect(readdirSync(join(folder, 'data'))).toEqual(['keys'])
   })
 
   test('is made for the user alone, and so are the files in it', async () => {
@@ -284,6 +363,52 @@ export default defineResource({ name: 'items', ${more} schema: t.Object({ ${fiel
     expect((await server.fetch('/api/items')).status).toBe(404)
     await server.stop()
     expect(existsSync(join(folder, 'data/hipflask.db'))).toBe(true)
+  })
+})
+
+describe('a server', () => {
+  test('goes on when the reader of its log is gone, and when a resource file forgets an await', async () => {
+    const resources = {
+      'a.ts': resource(
+        "{ name: 'a', schema: t.Object({}), access: { list: () => { void Promise.reject(new Error('stray')); throw new Error('mine') } } }",
+      ),
+    }
+    const folder = makeFolder()
+    await Bun.write(join(folder, 'resources/a.ts'), resources['a.ts'])
+    const server = await startServer({ folder })
+    expect((await server.fetch('/api/a')).status).toBe(500)
+    expect((await server.fetch('/health/ready')).status).toBe(200)
+    expect(server.log().join('\n')).toContain('stray')
+    await server.closeOutput()
+    for (let request = 0; request < 3; request++) expect((await server.fetch('/api/a')).status).toBe(500)
+    expect((await server.fetch('/health/ready')).status).toBe(200)
+    expect(await server.stop()).toBe(0)
+  })
+
+  test('gives rows that were there before a field its default in the form that is stored', async () => {
+    const folder = makeFolder()
+    const before = {
+      'things.ts': `import { defineResource, everyone, t } from 'hipflask'
+export default defineResource({ name: 'things', schema: t.Object({}), access: { create: everyone(), read: everyone() } })`,
+    }
+    const first = await startServer({ folder, resources: before })
+    const created = await first.fetch('/api/things', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    })
+    expect(created.status).toBe(201)
+    await first.stop()
+    const fields =
+      "at: t.String({ format: 'date-time', default: '2024-01-01T02:00:00+02:00' }), more: t.Object({ a: t.Integer({ default: 1 }) }, { default: {} })"
+    await using second = await startServer({
+      folder,
+      resources: { 'things.ts': before['things.ts'].replace('t.Object({})', `t.Object({ ${fields} })`) },
+    })
+    expect(await (await second.fetch('/api/things/1')).json()).toMatchObject({
+      at: '2024-01-01T00:00:00.000Z',
+      more: { a: 1 },
+    })
   })
 })
 

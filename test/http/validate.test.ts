@@ -28,7 +28,6 @@ describe('a value is', () => {
     [t.Object({}), [], ['Expected an object']],
     [t.Object({}), null, ['Expected an object']],
     [t.Array(t.String()), {}, ['Expected a list']],
-    [t.Null(), 0, ['Expected null']],
     [t.Nullable(t.String()), null, []],
     [t.Nullable(t.String()), 1, ['Expected text or null']],
     [BETWEEN, 0, []],

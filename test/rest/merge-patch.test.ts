@@ -8,6 +8,8 @@ const schema = {
     n: { type: ['string', 'null'] },
     o: { type: 'object', properties: { b: { type: 'string' }, n: { type: ['string', 'null'] } } },
     l: { type: 'array' },
+    b: { type: 'string' },
+    bb: { type: 'object', properties: { ccc: { type: 'string' } } },
   },
 }
 
@@ -19,10 +21,11 @@ const cases: [object, object, object][] = [
   [{ a: 'b', b: 'c' }, { a: null }, { b: 'c' }],
   [{ a: ['b'] }, { a: 'c' }, { a: 'c' }],
   [{ a: 'c' }, { a: ['b'] }, { a: ['b'] }],
-  [{ a: { b: 'c' } }, { a: { b: 'd', c: null } }, { a: { b: 'd' } }],
+  [{ o: { b: 'c' } }, { o: { b: 'd', c: null } }, { o: { b: 'd', c: null } }],
+  [{ a: 'x' }, { unknown: null }, { a: 'x', unknown: null }],
   [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }],
   [{ e: null }, { a: 1 }, { e: null, a: 1 }],
-  [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+  [{}, { bb: { ccc: null } }, { bb: {} }],
   [{ n: 'x' }, { n: null }, { n: null }],
   [{ o: { b: 'x', n: 'y' } }, { o: { n: null } }, { o: { b: 'x', n: null } }],
   [{ o: { b: 'x' } }, { o: null }, {}],

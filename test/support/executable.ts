@@ -41,6 +41,8 @@ export interface RunningServer extends AsyncDisposable {
   log: () => string[]
   /** Sends the signal (SIGTERM unless given) and answers the exit code. The folder is removed if it was a new one. */
   stop: (signal?: NodeJS.Signals) => Promise<number>
+  /** Stops reading its output, as a log collector does that ends. */
+  closeOutput: () => Promise<void>
   /** Ends it at once by SIGKILL, as a power cut would. The folder stays until the tests end. */
   kill: () => Promise<void>
 }
@@ -67,14 +69,15 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     ...(options.data === undefined ? {} : { HIPFLASK_DATA: options.data }),
   })
   const lines: string[] = []
+  const readers: Reader[] = [child.stdout.getReader(), child.stderr.getReader()]
   const address = Promise.withResolvers<string>()
   const ended = Promise.all([
-    readLines(child.stdout, (line) => {
+    readLines(readers[0] as Reader, (line) => {
       lines.push(line)
       const url = /https?:\/\/[^\s"/]+/.exec(line)
       if (url !== null) address.resolve(url[0])
     }),
-    readLines(child.stderr, (line) => lines.push(line)),
+    readLines(readers[1] as Reader, (line) => lines.push(line)),
   ])
   const tooLate = rejectAfter(START_TIMEOUT_MS, `No address after ${START_TIMEOUT_MS} ms`)
   const ending = ended.then(async () => {
@@ -104,6 +107,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     fetch: (path, init) => fetch(url + path, { redirect: 'manual', ...init }),
     log: () => [...lines],
     stop,
+    closeOutput: async () => void (await Promise.all(readers.map((reader) => reader.cancel()))),
     kill: async () => void (await end(child, 'SIGKILL')),
     [Symbol.asyncDispose]: async () => void (await stop('SIGKILL')),
   }
@@ -224,11 +228,17 @@ function cleanUp(): void {
   folders.clear()
 }
 
-async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+/** What is used of a stream's reader: two libraries declare it, and differ. */
+interface Reader {
+  read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>
+  cancel: () => Promise<void>
+}
+
+async function readLines(reader: Reader, take: (line: string) => void): Promise<void> {
   const decoder = new TextDecoder()
   let rest = ''
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    const lines = (rest + decoder.decode(read.value, { stream: true })).split('\n')
     rest = lines.pop()!
     lines.forEach(take)
   }

@@ -23,6 +23,8 @@ export interface DatabaseOptions {
   path: string
   /** `full`: an acknowledged write survives a power cut. `normal`: it survives a crash of the process. */
   durability: 'full' | 'normal'
+  /** Looks at the opened file before a setting is written to it; what it throws leaves the file as it was. */
+  inspect?: (database: Database) => void
 }
 
 const MEMORY = ':memory:'
@@ -40,13 +42,14 @@ const HEADER_SIZE = 100
  * Opens the database with the settings that the store relies on. Throws StartError: exit code 1 where the folder or
  * file can't be used, 3 where the file is damaged or no database, 4 where a newer hipflask made it.
  */
-export function openDatabase({ path, durability }: DatabaseOptions): Database {
+export function openDatabase({ path, durability, inspect = () => {} }: DatabaseOptions): Database {
   const isMemory = path === MEMORY
   let database: Database | undefined
   try {
-    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspect(path))
+    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspectFile(path))
     const opened = new Database(path, { strict: true, readwrite: true, create: isMemory })
     database = opened
+    retryWhileLocked(() => inspect(opened))
     retryWhileLocked(() => configure(opened, isMemory ? 'memory' : 'wal', durability))
     return opened
   } catch (error) {
@@ -74,7 +77,7 @@ function createFile(path: string): boolean {
 }
 
 /** Refuses a file that is not ours to open. It only reads, so such a file stays as it is. */
-function inspect(path: string): void {
+function inspectFile(path: string): void {
   const header = readHeader(path)
   if (header.length === 0) return
   if (header.length < HEADER_SIZE || !header.toString('latin1').startsWith(MAGIC)) {

@@ -58,7 +58,9 @@ export function translateWriteError(error: unknown, step: number): unknown {
 }
 
 /** For opening and migrating: an engine failure as a StartError with the path and the remedy. */
-export function translateStartError(error: unknown, path: string): unknown {
+export function translateStartError(thrown: unknown, path: string): unknown {
+  // The store's own `unavailable` has the engine's error as its cause.
+  const error = thrown instanceof AppError ? thrown.cause : thrown
   switch (primaryCode(error)) {
     case NOTADB:
     case CORRUPT:
@@ -73,7 +75,7 @@ export function translateStartError(error: unknown, path: string): unknown {
     case FULL:
       return new StartError(`Database ${path} cannot grow: free space on its disk`, 1, error)
   }
-  if (!isEngineFailure(error)) return error
+  if (!isEngineFailure(error)) return thrown
   return new StartError(
     `Database ${path} cannot be read and written: check its disk and its permissions`,
     1,
