@@ -11,6 +11,8 @@ const EXECUTABLE = join(ROOT, 'dist/hipflask')
 /** What `hipflask init` writes. The names end in .txt, or the compiler would take the files for parts of this project. */
 const DECLARATIONS = join(ROOT, 'dist/hipflask.d.ts.txt')
 const STARTER = join(ROOT, 'dist/starter-items.ts.txt')
+/** The thread of slow reads, which the executable loads by itself: a second entry point. */
+const READER = 'src/storage/sqlite/reader.ts'
 /** This very Bun: there may be no other on the PATH. */
 const bun = process.execPath
 
@@ -48,5 +50,6 @@ async function makeDeclarations(): Promise<void> {
  */
 async function makeExecutable(): Promise<void> {
   await $`${bun} build --compile --bytecode --bytecode-depth=1 --format=esm --sourcemap --env=disable \
-    --no-compile-autoload-dotenv --no-compile-autoload-bunfig --compile-autoload-package-json --outfile ${EXECUTABLE} src/main.ts`.quiet()
+    --no-compile-autoload-dotenv --no-compile-autoload-bunfig --compile-autoload-package-json --outfile ${EXECUTABLE} \
+    src/main.ts ${READER}`.quiet()
 }

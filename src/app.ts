@@ -1,6 +1,6 @@
 // The composition root: settings and resources in, a request handler out. Only cli/ and tests import it.
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ADMINISTRATORS } from './access/authorize.ts'
 import { createAccessTokens } from './auth/access-tokens.ts'
 import { createAuthenticator } from './auth/authenticator.ts'
@@ -22,21 +22,26 @@ import { buildDocument } from './http/openapi.ts'
 import { createRootRoutes } from './http/root.ts'
 import type { Route } from './http/route.ts'
 import { createRouter, type RequestHandler } from './http/router.ts'
+import { createCursors } from './rest/cursor.ts'
+import { createEngine } from './rest/engine.ts'
+import { createIdempotency } from './rest/idempotency.ts'
 import { definitionsOf, loadResources } from './rest/loader.ts'
 import type { ResourceDefinition } from './rest/resource.ts'
 import { createResourceRoutes } from './rest/routes.ts'
 import { everyone } from './sdk.ts'
 import { starter } from './starter/index.ts'
-import { applyMigration, refuseUnfit } from './storage/migrate.ts'
+import { applyMigration, isBehind, refuseUnfit } from './storage/migrate.ts'
 import { openDatabase } from './storage/sqlite/database.ts'
 import { translateStartError } from './storage/sqlite/errors.ts'
 import { createSqliteStore } from './storage/sqlite/store.ts'
-import type { Store } from './storage/store.ts'
+import type { Store, Table } from './storage/store.ts'
 
 export interface AppOptions {
   config: Config
   resources: readonly ResourceDefinition[]
   logger: Logger
+  /** Tables of a production database that exist may be changed; elsewhere they always may. */
+  mayMigrate?: boolean
 }
 
 export interface App {
@@ -63,28 +68,52 @@ export async function resourcesOf(
  * Opens the data and makes everything ready to serve. Throws StartError with one clear message; nothing stays open
  * then.
  */
-export async function createApp({ config, resources, logger }: AppOptions): Promise<App> {
+export async function createApp(options: AppOptions): Promise<App> {
   // Before the database is opened: a key that can't be read must not be found out after it was changed.
-  readKeyRing(config.data)
-  const store = openStore(config, resources, logger)
+  readKeyRing(options.config.data)
+  const store = openStore(options)
   try {
-    return await assemble({ config, resources, logger }, store)
+    return await assemble(options, store)
   } catch (error) {
     await store.stop()
     throw error
   }
 }
 
-function openStore(config: Config, resources: readonly ResourceDefinition[], logger: Logger): Store {
-  const path = databasePath(config)
-  const tables = [usersTable, ...resources.map(({ table }) => table)]
+/** Where the data of a configuration is. */
+export interface DatabaseLocation {
+  /** A file, or `:memory:`. */
+  path: string
+  /** The written migrations; undefined where nothing outlives the process. */
+  folder: string | undefined
+  tables: readonly Table[]
+}
+
+/** The database and the tables that it should have. */
+export function databaseOf(config: Config, resources: readonly ResourceDefinition[]): DatabaseLocation {
+  const isMemory = config.data === ':memory:'
+  return {
+    path: isMemory ? config.data : join(config.data, 'hipflask.db'),
+    folder: isMemory ? undefined : join(dirname(config.resources), 'migrations'),
+    tables: [usersTable, ...resources.map(({ table }) => table)],
+  }
+}
+
+function openStore({ config, resources, logger, mayMigrate = false }: AppOptions): Store {
+  const { path, folder, tables } = databaseOf(config, resources)
   const database = openDatabase({
     path,
     durability: config.durability,
-    inspect: (opened) => refuseUnfit(opened, tables),
+    inspect: (opened) => refuseUnfit(opened, tables, folder),
   })
   try {
-    const { undeclared } = applyMigration(database, tables)
+    if (config.env === 'production' && !mayMigrate && isBehind(database, tables, folder)) {
+      throw new StartError(
+        `Database ${path} is behind the declarations: see hipflask migrate plan, then run hipflask migrate up, or serve --migrate`,
+      )
+    }
+    const { undeclared, applied, copy } = applyMigration(database, tables, folder)
+    if (applied.length > 0) logger.info('Migrations were applied', { files: applied.join(', '), copy })
     if (undeclared.length > 0) {
       logger.warn('Tables without a declaration are left alone', { tables: undeclared.join(', ') })
     }
@@ -93,10 +122,6 @@ function openStore(config: Config, resources: readonly ResourceDefinition[], log
     database.close(true)
     throw translateStartError(error, path)
   }
-}
-
-function databasePath({ data }: Config): string {
-  return data === ':memory:' ? data : join(data, 'hipflask.db')
 }
 
 async function assemble({ config, resources, logger }: AppOptions, store: Store): Promise<App> {
@@ -117,6 +142,9 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
   })
   if (hint !== undefined) logger.warn(hint)
 
+  const cursors = createCursors(await store.secret('cursor'))
+  const engine = createEngine({ resources, store, clock, logger })
+  const idempotency = createIdempotency(store, clock)
   let isDraining = false
   const names = resources.map(({ name }) => name)
   const hasDocs = config.swagger !== 'off'
@@ -124,7 +152,9 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
     ...createRootRoutes({ version, env: config.env, resources: names, docs: hasDocs }),
     ...createHealthRoutes({ isReady: () => !isDraining && store.check().then(() => true) }),
     ...createAuthRoutes({ store, passwords, accessTokens, clock, registration: config.registration }),
-    ...resources.flatMap((definition) => createResourceRoutes({ definition, store, clock })),
+    ...resources.flatMap((definition) =>
+      createResourceRoutes({ definition, resources, store, engine, cursors, idempotency }),
+    ),
   ]
   const document = () =>
     buildDocument({ routes, version, publicUrl: config.publicUrl, tags: tagsOf(resources) })
@@ -152,10 +182,12 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
       isDraining = true
     },
     stop: async () => {
+      idempotency.stop()
+      await engine.settle()
       try {
         await store.stop()
       } catch (error) {
-        throw translateStartError(error, databasePath(config))
+        throw translateStartError(error, databaseOf(config, resources).path)
       }
     },
   }

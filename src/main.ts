@@ -1,4 +1,5 @@
 // The process: arguments in, exit code out. What the program does is in cli/.
+import { once } from 'node:events'
 import { runProgram } from './cli/program.ts'
 import { provideModule } from './rest/virtual-module.ts'
 
@@ -15,9 +16,19 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
+// Bun's own `writableNeedDrain` stays false.
+let isStdoutFull = false
+
 const exitCode = await runProgram(process.argv.slice(2), {
-  stdout: (text) => process.stdout.write(text),
+  stdout: (text) => {
+    isStdoutFull = !process.stdout.write(text)
+  },
   stderr: (text) => process.stderr.write(text),
+  stdoutReady: async () => {
+    if (isStdoutFull) await once(process.stdout, 'drain')
+  },
+  stdin: () => Bun.stdin.stream(),
+  isTerminal: process.stderr.isTTY,
   keepGoing: () => {
     isServing = true
   },

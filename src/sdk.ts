@@ -18,9 +18,9 @@ export interface FieldOptions<T> {
   unique?: boolean
   /** Makes an index in the database. */
   index?: boolean
-  /** No part of the API: in a body an unknown field; never answered, filtered, sorted or documented. */
+  /** No part of the API: in a body an unknown field; never answered, filtered, sorted or documented. Hooks and routes set it. */
   hidden?: boolean
-  /** Ignored in a body. */
+  /** Ignored in a body; hooks and routes set it. */
   readOnly?: boolean
   /** A body may set it, no answer shows it. */
   writeOnly?: boolean
@@ -34,6 +34,8 @@ export interface StringOptions extends FieldOptions<string> {
   /** A regular expression, matched anywhere unless anchored. */
   pattern?: string
   format?: 'email' | 'uri' | 'uuid' | 'date' | 'date-time'
+  /** Found by the words of `?q=…` on the list. */
+  search?: boolean
   /** The name of the resource whose record's id this is (uuid ids). Makes a foreign key. */
   references?: string
 }
@@ -213,20 +215,14 @@ export type BuiltRule =
 export type Rule<R = Record<string, any>> =
   BuiltRule | ((principal: Principal) => boolean | Filter<R> | LiteralTexts)
 
-// No value is of this type. It is among the answers of a rule because the compiler looks at `() => ({ kind: 'memo' })`
+// No value is of this type. It is among the answers of functions because the compiler looks at `() => ({ kind: 'memo' })`
 // before it knows the record's type, and would take 'memo' for any string, which is no value of t.Enum(['memo']).
 declare const neverSet: unique symbol
 interface LiteralTexts {
   readonly [neverSet]: never
-  readonly or?: readonly LiteralTexts[]
-  readonly and?: readonly LiteralTexts[]
-  readonly [field: string]:
-    | ''
-    | readonly ''[]
-    | { readonly [operator: string]: '' | readonly ''[] }
-    | readonly LiteralTexts[]
-    | undefined
+  readonly [field: string]: Literals
 }
+type Literals = '' | 0 | undefined | readonly Literals[] | { readonly [field: string]: Literals }
 
 export type Action = 'list' | 'read' | 'create' | 'update' | 'delete'
 
@@ -249,20 +245,198 @@ export const allOf = <R = Record<string, any>>(...rules: readonly Rule<R>[]): Bu
   rules,
 })
 
+// ── Code of a resource ──────────────────────────────────────────────────────────────────────────────────────────
+
+type Awaitable<T> = T | Promise<T>
+
+/** A record of any resource: the declared fields and what the server sets. */
+export type AnyRecord = Record<string, any>
+
+/** What a `problem` may be; each has its stable code. */
+export type ProblemStatus = 400 | 401 | 402 | 403 | 404 | 409 | 410 | 422 | 429 | 503
+/** A failing field, as a name or as a JSON pointer such as `/place/city`. */
+export type FieldProblem<F extends string = string> = { field: F | `/${string}`; message: string }
+
+/** What `problem` makes. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly status: ProblemStatus
+  readonly details: readonly FieldProblem[]
+
+  constructor(status: ProblemStatus, message: string, details: readonly FieldProblem[]) {
+    super(message)
+    this.status = status
+    this.details = details
+  }
+}
+
+/** An error for the client: `throw problem(409, 'Is sold already')`. Any other error in your code answers 500. */
+export const problem = (
+  status: ProblemStatus,
+  message: string,
+  details: readonly FieldProblem[] = [],
+): Problem => new Problem(status, message, details)
+
+/**
+ * The records of a resource for hooks and routes: as an administrator, hidden fields included, each change its own
+ * commit, checked and with the resource's hooks. Errors have `status`, `code` and `details`.
+ */
+export interface RecordStore {
+  get(id: number | string): Promise<AnyRecord | undefined>
+  /** In the order of `sort` (`'-price,name'`), 100 records unless `limit` says otherwise; at most 1,000. */
+  list(query?: { where?: Filter; sort?: string; limit?: number }): Promise<AnyRecord[]>
+  create(record: AnyRecord): Promise<AnyRecord>
+  /** Changes what the patch names, as PATCH does. */
+  update(id: number | string, patch: AnyRecord): Promise<AnyRecord>
+  delete(id: number | string): Promise<AnyRecord>
+}
+/** The stores of all resources: `store.items`. */
+export type Stores = { readonly [resource: string]: RecordStore }
+
+/** What a hook gets beside the record. */
+export interface HookContext<Previous> {
+  readonly principal: Principal
+  /** The stored record before the change; undefined on create. */
+  readonly previous: Previous
+  readonly store: Stores
+}
+
+/**
+ * Code around changes, each at most 5 s. A before hook may change the record or give another, which is checked again;
+ * what it does to fields that the server sets has no effect. It runs again where another process changed the record
+ * in between. After hooks run after the commit, and after the answer: their errors are only logged.
+ */
+export interface Hooks<Fields, Draft, R> {
+  beforeCreate?: (record: Draft, context: HookContext<undefined>) => Awaitable<Fields | LiteralTexts | void>
+  afterCreate?: (record: R, context: HookContext<undefined>) => unknown
+  beforeUpdate?: (record: R, context: HookContext<R>) => Awaitable<Fields | LiteralTexts | void>
+  afterUpdate?: (record: R, context: HookContext<R>) => unknown
+  beforeDelete?: (record: R, context: HookContext<R>) => unknown
+  afterDelete?: (record: R, context: HookContext<R>) => unknown
+}
+
+// ── Routes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** By status from 200 to 399: the schema of the body, `'record'` for a record of the resource, null for no body. */
+export type RouteResponses = { readonly [status: number]: TSchema | 'record' | null }
+
+type DeepReadonly<T> = T extends readonly (infer I)[]
+  ? readonly DeepReadonly<I>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+type Bodies<R> = {
+  [S in keyof R & number]: R[S] extends 'record'
+    ? AnyRecord
+    : R[S] extends null
+      ? undefined
+      : DeepReadonly<Static<R[S]>>
+}
+type RouteAnswer<B> =
+  | B[(200 | 201) & keyof B]
+  | (undefined extends B[204 & keyof B] ? void : never)
+  | { [S in keyof B & number]: RouteReply<S, B[S]> }[keyof B & number]
+
+/** An answer with its status and headers, as `reply` makes it. */
+export interface RouteReply<S extends number = number, B = unknown> {
+  readonly status: S
+  readonly body: B
+  readonly headers: Readonly<Record<string, string>>
+}
+
+type ParamsOf<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | ParamsOf<Rest>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never
+
+/** What the handler of a route gets; `record` and `update` where the path has `:id`. */
+export type RouteContext<Params extends string, Query, Body, B> = {
+  readonly params: { readonly [K in Params]: string }
+  readonly query: Query
+  readonly body: Body
+  readonly principal: Principal
+  readonly store: Stores
+  /** The path of a record: `/api/items/1`. */
+  url(resource: string, id: number | string): string
+  reply<const S extends keyof B & number, const V extends B[S]>(
+    status: S,
+    body: V,
+    headers?: Readonly<Record<string, string>>,
+  ): RouteReply<S, V>
+} & ('id' extends Params
+  ? {
+      /** Loaded under the read rule, hidden fields included. */
+      readonly record: AnyRecord
+      /** Saves what the patch names, hidden and readOnly fields too; 409 where the record has changed since. */
+      update(patch: AnyRecord): Promise<AnyRecord>
+    }
+  : {})
+
+export interface RouteOptions<Path extends string, Q, S, R extends RouteResponses, A> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below the resource: `'/:id/publish'` or `'/latest'`. */
+  path: Path
+  /** Who may call it. */
+  access: Rule
+  /** One line for the API document. */
+  summary?: string
+  description?: string
+  /** Texts, numbers, integers and booleans; any other parameter is 400. */
+  query?: Q
+  body?: S
+  /** `{ 200: 'record' }` unless given. */
+  responses?: R
+  /** Gives the body of the 200 or 201 answer, or `reply(status, body, headers?)`. Undeclared properties are left out. */
+  handler: (
+    context: RouteContext<ParamsOf<Path>, Static<Q>, [S] extends [never] ? undefined : Static<S>, Bodies<R>>,
+  ) => A | Promise<A>
+}
+
+/** A declared route, as `route` returns it. */
+export interface CustomRoute {
+  readonly kind: 'route'
+  readonly options: RouteOptions<any, any, any, any, any>
+}
+
+/** Declares a route of a resource beside those that every resource has. */
+export function route<
+  const Path extends `/${string}`,
+  const A extends RouteAnswer<Bodies<R>>,
+  Q extends TObject<any> = TObject<{}>,
+  S extends TSchema = never,
+  const R extends RouteResponses = { readonly 200: 'record' },
+>(options: RouteOptions<Path, Q, S, R, A>): CustomRoute {
+  return { kind: 'route', options }
+}
+
 // ── Resources ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type IdKind = 'integer' | 'uuid'
 
 type SystemFields<I extends IdKind, O extends boolean> = {
-  id: I extends 'uuid' ? string : number
-  created_at: string
-  updated_at: string
-} & (O extends true ? { owner_id: string | null } : {})
+  readonly id: I extends 'uuid' ? string : number
+  readonly created_at: string
+  readonly updated_at: string
+} & OwnerField<O>
+type OwnerField<O extends boolean> = O extends true ? { readonly owner_id: string | null } : {}
+type Draft<P, O extends boolean> = Flat<Static<TObject<P>> & OwnerField<O>>
+type Stored<P, I extends IdKind, O extends boolean> = Flat<Static<TObject<P>> & SystemFields<I, O>>
+
+/** A field that is worked out for each answer, and not stored. */
+export interface ComputedField<S, R> {
+  schema: S
+  /** Must not wait. What it throws, or a value that does not fit, answers 500. */
+  from: (
+    record: R,
+  ) => Static<S> | (S extends { '~optional': true } ? undefined : never) | LiteralTexts | ('' & LiteralTexts)
+}
 
 export interface ResourceOptions<
   P extends Properties,
   I extends IdKind = IdKind,
   O extends boolean = boolean,
+  C = any,
 > {
   /** The path under /api and the name of the table: `^[a-z][a-z0-9_]{0,59}$`. */
   name: string
@@ -274,7 +448,20 @@ export interface ResourceOptions<
   /** Records keep the id of the user who made them in `owner_id`. */
   owned?: O
   /** Who may do what. An action without a rule is refused to all but administrators. */
-  access?: Partial<Record<Action, Rule<Flat<Static<TObject<P>> & SystemFields<I, O>>>>>
+  access?: Partial<Record<Action, Rule<Stored<P, I, O>>>>
+  /** What a schema can't say: the failing fields of a record that fits the schema. They join the 400. */
+  validate?: (
+    record: Draft<P, O>,
+  ) => Awaitable<readonly FieldProblem<keyof Static<TObject<P>> & string>[] | void>
+  hooks?: Hooks<Static<TObject<P>>, Draft<P, O>, Stored<P, I, O>>
+  /** Fields of the answers that are worked out from the record. */
+  compute?: { [K in keyof C]: ComputedField<C[K], Stored<P, I, O>> }
+  /** More routes below the resource, made by `route`. */
+  routes?: readonly CustomRoute[]
+  /** DELETE hides a record; administrators see it by `?deleted=true` and `POST /:id/restore` brings it back. */
+  softDelete?: boolean
+  /** PUT, PATCH and DELETE without If-Match are refused (428). */
+  requireIfMatch?: boolean
   /** Records on a page where the request does not say; 10. */
   pageSize?: number
   /** The most that a request may ask for; 100. */
@@ -292,14 +479,14 @@ export interface Resource<
 }
 
 /** The record of a resource: `type Item = RecordOf<typeof items>`. */
-export type RecordOf<R> =
-  R extends Resource<infer P, infer I, infer O> ? Flat<Static<TObject<P>> & SystemFields<I, O>> : never
+export type RecordOf<R> = R extends Resource<infer P, infer I, infer O> ? Stored<P, I, O> : never
 
 /** Declares a resource; a resource file exports the result as its default. */
 export function defineResource<
   const P extends Properties,
   const I extends IdKind = 'integer',
   const O extends boolean = false,
->(options: ResourceOptions<P, I, O>): Resource<P, I, O> {
+  C extends Properties = {},
+>(options: ResourceOptions<P, I, O, C>): Resource<P, I, O> {
   return { kind: 'resource', options }
 }

@@ -50,10 +50,13 @@ export function decide({ rule, principal, action, ownership = 'filter' }: Questi
  */
 export function authorize(question: Question): Filter | undefined {
   const decision = decide(question)
-  if (decision === 'deny') {
-    throw new AppError(question.principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
-  }
+  if (decision === 'deny') throw refusal(question.principal)
   return decision === 'allow' ? undefined : decision
+}
+
+/** The error of a caller who is refused whatever the record. */
+export function refusal(principal: Principal): AppError {
+  return new AppError(principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
 }
 
 function decisionOf(answer: unknown): Decision {

@@ -7,8 +7,14 @@ export interface Io {
   /** Takes text as it is, line ends included. */
   stdout: (text: string) => void
   stderr: (text: string) => void
+  /** Resolves when stdout takes more; for output that does not fit into memory. */
+  stdoutReady?: () => Promise<void>
+  /** Standard input, to be read once. */
+  stdin?: () => AsyncIterable<Uint8Array>
+  /** Somebody watches stderr: it may be redrawn. */
+  isTerminal?: boolean
   /** From now on output that nobody takes is dropped: a server goes on when its log's reader is gone. */
-  keepGoing: () => void
+  keepGoing?: () => void
   env: Variables
   cwd: string
 }

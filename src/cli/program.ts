@@ -14,14 +14,28 @@ import { version as VERSION } from '../core/version.ts'
 import { access } from './access.ts'
 import type { Command, Example, Io } from './command.ts'
 import { config } from './config.ts'
+import { exportCommand } from './export.ts'
 import { health } from './health.ts'
+import { importCommand } from './import.ts'
 import { init } from './init.ts'
+import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
 
 /** In the order of help. */
-const COMMANDS: readonly Command[] = [serve, init, openapi, access, config, health, version]
+const COMMANDS: readonly Command[] = [
+  serve,
+  init,
+  migrate,
+  openapi,
+  access,
+  importCommand,
+  exportCommand,
+  config,
+  health,
+  version,
+]
 
 const WRONG_USAGE = 2
 const EXAMPLES: readonly Example[] = [

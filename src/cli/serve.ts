@@ -1,12 +1,17 @@
 // `hipflask serve`: the server, from its first line on the terminal to the end by a signal.
+import { existsSync } from 'node:fs'
 import { createApp, resourcesOf } from '../app.ts'
+import type { Config } from '../config/settings.ts'
+import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
 import { configOf, type Command } from './command.ts'
+import { reloadOnChange } from './reload.ts'
 
 /** How long requests in flight may take after the first signal. */
 const GRACE_MS = 10_000
 const EXIT_FORCED = 1
+const WRONG_USAGE = 2
 
 export const serve: Command = {
   name: 'serve',
@@ -17,9 +22,17 @@ export const serve: Command = {
       line: 'hipflask serve --port 4000 --data /var/lib/hipflask',
       does: 'on another port, with another data folder',
     },
+    { line: 'hipflask serve --watch', does: 'reload the resource files when they change (development)' },
+  ],
+  options: [
+    { flags: '--watch', summary: 'Reload the resource files when they change (development only)' },
+    { flags: '--migrate', summary: 'Change the tables of an existing database also in production' },
   ],
   run: async (args, io) => {
-    const { config, origins } = configOf(args, io)
+    const loaded = configOf(args, io)
+    const { config, origins } = loaded
+    const isWatching = args.options['watch'] === true
+    if (isWatching) checkWatch(config)
     const logger = createLogger({
       level: config.logLevel,
       format: config.logFormat,
@@ -29,16 +42,17 @@ export const serve: Command = {
     const resources = await resourcesOf(config, origins)
     const server = listen({ host: config.host, port: config.port, logger })
     const stopped = firstSignal()
-    io.keepGoing()
+    io.keepGoing?.()
     logStrays(logger)
     let app
     try {
-      app = await createApp({ config, resources, logger })
+      app = await createApp({ config, resources, logger, mayMigrate: args.options['migrate'] === true })
     } catch (error) {
       await server.stop(0)
       throw error
     }
     server.use(app.handle)
+    const reloading = isWatching ? reloadOnChange({ loaded, logger, app, server }) : undefined
     logger.info(`hipflask is serving ${server.url}`, {
       environment: config.env,
       resources: resources.map(({ name }) => name).join(', '),
@@ -46,12 +60,23 @@ export const serve: Command = {
     })
     const signal = await stopped
     logger.info(`Stopping on ${signal}: requests under way are finished first`)
-    app.drain()
+    await reloading?.stop()
+    const serving = reloading?.app() ?? app
+    serving.drain()
     await server.stop(GRACE_MS)
-    await app.stop()
+    await serving.stop()
     logger.info('Stopped')
     return 0
   },
+}
+
+function checkWatch({ env, resources }: Config): void {
+  if (env === 'production')
+    throw new StartError('--watch is for development, take it away in production', WRONG_USAGE)
+  if (existsSync(resources)) return
+  throw new StartError(
+    `Resources folder ${resources} does not exist, so there is nothing to watch: run hipflask init`,
+  )
 }
 
 /**

@@ -5,13 +5,18 @@ export interface HeaderOptions {
   strictTransport: boolean
 }
 
+export interface Answer {
+  status: number
+  requestId: string
+  noStore: boolean
+  /** Headers of this answer alone. */
+  extra?: Readonly<Record<string, string>> | undefined
+}
+
 export interface AnswerHeaders {
-  /**
-   * One shared object with this request's id set. A Response copies it, so it must be made in the same synchronous
-   * step; that keeps 0.96 of the speed of an answer without headers (a fresh object: 0.79).
-   */
-  shared(requestId: string, noStore: boolean): Headers
-  /** A copy, for an answer that adds headers of its own. */
+  /** A JSON answer. */
+  json(text: string, answer: Answer): Response
+  /** Headers for an answer that is not JSON or has to change what every answer has. */
   own(requestId: string, noStore: boolean): Headers
 }
 
@@ -29,10 +34,28 @@ export function createAnswerHeaders({ strictTransport }: HeaderOptions): AnswerH
   }
   const revalidated = make('private, no-cache')
   const unstored = make('no-store')
-  const shared = (requestId: string, noStore: boolean) => {
-    const headers = noStore ? unstored : revalidated
+  const standing = new Set(revalidated.keys())
+  const own = (requestId: string, noStore: boolean) => {
+    const headers = new Headers(noStore ? unstored : revalidated)
     headers.set('x-request-id', requestId)
     return headers
   }
-  return { shared, own: (requestId, noStore) => new Headers(shared(requestId, noStore)) }
+
+  // One shared object is filled, copied by the Response in the same synchronous step, and emptied: 0.96 of the speed of
+  // an answer without headers; a fresh object has 0.79.
+  const json = (text: string, { status, requestId, noStore, extra = NO_HEADERS }: Answer): Response => {
+    const names = Object.keys(extra)
+    const isOwn = names.some((name) => standing.has(name.toLowerCase()))
+    const headers = isOwn ? own(requestId, noStore) : noStore ? unstored : revalidated
+    headers.set('x-request-id', requestId)
+    for (const name of names) headers.set(name, extra[name] as string)
+    try {
+      return new Response(text, { status, headers })
+    } finally {
+      if (!isOwn) for (const name of names) headers.delete(name)
+    }
+  }
+  return { json, own }
 }
+
+const NO_HEADERS: Readonly<Record<string, string>> = {}

@@ -210,6 +210,7 @@ const STRING: Readonly<Record<string, Option>> = {
   pattern: { must: 'the text of a regular expression', test: isPattern },
   format: { must: `one of ${FORMATS.join(', ')}`, test: (value) => FORMATS.includes(value) },
   references: ofField(own(text)),
+  search: ofField(own(flag)),
 }
 const NUMBER: Readonly<Record<string, Option>> = {
   ...STORED,

@@ -31,6 +31,33 @@ export function preferredType(accept: string | null, offered: readonly string[])
   return best
 }
 
+/** What an answer that is JSON unless asked otherwise comes as. */
+export type Choice = { accepted: 'json' } | { accepted: 'other'; index: number } | { accepted: 'nothing' }
+
+const JSON_TYPE = 'application/json'
+/** Who names it alone means the errors and has no wish for the rest. */
+const PROBLEM_TYPE = 'application/problem+json'
+
+/**
+ * Chooses between JSON and other types. One of those is given where the client named it (a wildcard is no name) and
+ * wished for nothing more: not to a browser, whose header has XML behind its pages. JSON is next, then a type that was
+ * named as a lesser wish. Of equals JSON comes first if it was named too, then the order of `others`.
+ */
+export function preferredChoice(accept: string | null, others: readonly string[]): Choice {
+  if (accept === null || accept === '*/*') return { accepted: 'json' }
+  const ranges = parseAccept(accept)
+  if (ranges === undefined) return { accepted: 'json' }
+  const named = ranges.filter(({ type, subtype }) => type !== '*' && subtype !== '*')
+  const highest = Math.max(...ranges.map(({ quality }) => quality))
+  const qualities = others.map((type) => qualityOf(type, named))
+  const best = Math.max(0, ...qualities)
+  const other: Choice = { accepted: 'other', index: qualities.indexOf(best) }
+  if (best > 0 && best === highest && qualityOf(JSON_TYPE, named) < highest) return other
+  if (qualityOf(JSON_TYPE, ranges) > 0) return { accepted: 'json' }
+  if (best > 0) return other
+  return { accepted: qualityOf(PROBLEM_TYPE, named) > 0 ? 'json' : 'nothing' }
+}
+
 function qualityOf(offered: string, ranges: readonly Range[]): number {
   const [name = '', ...parameters] = offered
     .toLowerCase()

@@ -141,8 +141,16 @@ const STATUS_HEADERS: Readonly<Record<number, JsonObject>> = {
   503: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } },
 }
 const HEADERS: JsonObject = {
-  RequestId: { description: 'Names this request in the log of the server', schema: { type: 'string' } },
-  Authenticate: { description: 'How to sign in (RFC 9110, 11.6.1)', schema: { type: 'string' } },
+  RequestId: {
+    description: 'Names this request in the log of the server',
+    required: true,
+    schema: { type: 'string' },
+  },
+  Authenticate: {
+    description: 'How to sign in (RFC 9110, 11.6.1)',
+    required: true,
+    schema: { type: 'string' },
+  },
   RetryAfter: { description: 'Seconds to wait before another try', schema: { type: 'integer', minimum: 0 } },
 }
 

@@ -3,7 +3,7 @@
 import type { BuiltRule, Rule } from '../sdk.ts'
 import { createErrorComponents, frameErrors, type ErrorComponents } from './openapi-errors.ts'
 import { createSchemaComponents, plainSchema, type SchemaComponents } from './openapi-schemas.ts'
-import type { AnswerContract, JsonSchema, Route } from './route.ts'
+import type { AnswerContract, Format, HeaderParameter, JsonSchema, Route } from './route.ts'
 
 export interface DocumentOptions {
   routes: readonly Route[]
@@ -91,7 +91,9 @@ function parametersOf(route: Route, schemas: SchemaComponents): JsonObject[] {
   const inPath = paramNames(route.path).map((name) =>
     parameter({ name, in: 'path', required: true }, plainSchema(route.params?.[name] ?? { type: 'string' })),
   )
-  if (route.query === undefined) return inPath
+  const inHeader = (route.requestHeaders ?? []).map(headerParameter)
+  if (route.query === undefined) return [...inPath, ...inHeader]
+  if ('parse' in route.query) return [...inPath, ...route.query.parameters, ...inHeader]
   const query = plainSchema(route.query) as { properties?: Record<string, JsonSchema>; required?: string[] }
   const inQuery = Object.entries(query.properties ?? {}).map(([name, schema]) =>
     parameter(
@@ -99,7 +101,12 @@ function parametersOf(route: Route, schemas: SchemaComponents): JsonObject[] {
       schemas.refer(schema),
     ),
   )
-  return [...inPath, ...inQuery]
+  return [...inPath, ...inQuery, ...inHeader]
+}
+
+function headerParameter({ name, description, required = false, maxLength }: HeaderParameter): JsonObject {
+  const schema = { type: 'string', ...(maxLength === undefined ? {} : { minLength: 1, maxLength }) }
+  return { name, in: 'header', description, required, schema }
 }
 
 /** What a schema says of the parameter rather than of its value moves up to where readers look for it. */
@@ -124,7 +131,7 @@ function requestBodyOf({ body }: Route, schemas: SchemaComponents): JsonObject {
 function responsesOf(route: Route, schemas: SchemaComponents, errors: ErrorComponents): JsonObject {
   const successes = Object.entries(route.responses).map(([status, answer]) => [
     status,
-    responseOf(answer, schemas, errors.requestIdHeader),
+    responseOf(answer, schemas, { headers: errors.requestIdHeader, formats: route.formats ?? [] }),
   ])
   const failures = errors.refer([...frameErrors(route, isOpenToAll(route.access)), ...(route.errors ?? [])])
   return { ...failures, ...Object.fromEntries(successes) }
@@ -133,18 +140,32 @@ function responsesOf(route: Route, schemas: SchemaComponents, errors: ErrorCompo
 function responseOf(
   answer: AnswerContract<unknown>,
   schemas: SchemaComponents,
-  headers: JsonObject,
+  { headers, formats }: { headers: JsonObject; formats: readonly Format[] },
 ): JsonObject {
   const { description, schema, mediaType = 'application/json' } = answer
-  const described = Object.entries(answer.headers ?? {}).map(([name, text]) => [
+  const described = Object.entries(answer.headers ?? {}).map(([name, header]) => [
     name,
-    { description: text, schema: { type: 'string' } },
+    { ...(typeof header === 'string' ? { description: header } : header), schema: { type: 'string' } },
   ])
   const content =
     schema === undefined
       ? {}
-      : { content: { [mediaType]: { schema: schemas.refer(schema), ...exampleOf(answer) } } }
+      : {
+          content: {
+            [mediaType]: { schema: schemas.refer(schema), ...exampleOf(answer) },
+            ...formatsOf(answer, formats),
+          },
+        }
   return { description, headers: { ...headers, ...Object.fromEntries(described) }, ...content }
+}
+
+/** The other formats of a body are text, and their example is that of JSON as they write it. */
+function formatsOf({ example }: AnswerContract<unknown>, formats: readonly Format[]): JsonObject {
+  const media = formats.map(({ mediaType, encode }) => [
+    mediaType,
+    { schema: { type: 'string' }, ...(example === undefined ? {} : { example: encode(example) }) },
+  ])
+  return Object.fromEntries(media)
 }
 
 function exampleOf({ example }: { example?: unknown }): JsonObject {

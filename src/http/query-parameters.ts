@@ -30,7 +30,7 @@ export function createQueryParser(schema: JsonSchema | TSchema): QueryParser {
     const faults = new Map<string, string>()
     const values: Record<string, unknown> = {}
     const seen = new Set<string>()
-    for (const [name, text] of pairsOf(search)) {
+    for (const [name, text] of queryPairs(search)) {
       const parameter = parameters.get(name)
       if (parameter === undefined) faults.set(name, 'Unknown parameter')
       else if (seen.has(name)) faults.set(name, 'Given more than once')
@@ -46,16 +46,24 @@ export function createQueryParser(schema: JsonSchema | TSchema): QueryParser {
       const name = field.slice(1).replaceAll('~1', '/').replaceAll('~0', '~')
       if (!faults.has(name)) details.push({ field: name, message })
     }
-    if (details.length > 0) throw invalid(details.slice(0, MAX_DETAILS))
+    if (details.length > 0) throw invalidQuery(details)
     return applyDefaults(canonical, values) as Readonly<Record<string, unknown>>
   }
 }
 
-function invalid(details: readonly ErrorDetail[]): AppError {
-  return new AppError('bad_request', { message: 'Query parameters are not valid', details })
+/** The error of a query with these faults, by parameter name. */
+export function invalidQuery(details: readonly ErrorDetail[]): AppError {
+  return new AppError('bad_request', {
+    message: 'Query parameters are not valid',
+    details: details.slice(0, MAX_DETAILS),
+  })
 }
 
-function pairsOf(search: string): [name: string, text: string][] {
+/**
+ * The decoded names and texts of a query, in its order, with or without its `?`. Throws AppError `bad_request` for more
+ * than MAX_PARAMETERS and for an invalid percent escape.
+ */
+export function queryPairs(search: string): [name: string, text: string][] {
   const parts = search
     .replace(/^\?/, '')
     .split('&', MAX_PARAMETERS + 1)
@@ -74,6 +82,7 @@ function pairsOf(search: string): [name: string, text: string][] {
 }
 
 function decode(text: string): string {
+  if (!ESCAPED.test(text)) return text
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
@@ -81,11 +90,12 @@ function decode(text: string): string {
   }
 }
 
+const ESCAPED = /[%+]/
 const INTEGER = /^(?:0|-?[1-9]\d*)$/
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const CONTROL = /\p{Cc}/u
 
-const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
+const PARSERS: Readonly<Record<string, (text: string) => string | number | boolean | undefined>> = {
   string: (text) => text,
   integer: (text) => (INTEGER.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined),
   // -0 + 0 is 0.
@@ -93,8 +103,16 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   boolean: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
 }
 
+/**
+ * The value that a text stands for, by JSON Schema type: text, or in the one spelling of JSON a number, a safe integer,
+ * true or false. Undefined where it stands for none.
+ */
+export function parseScalar(type: string, text: string): string | number | boolean | undefined {
+  return PARSERS[type]?.(text)
+}
+
 function parseText({ type }: JsonSchema, text: string): { value: unknown } | { fault: string } {
   if (CONTROL.test(text)) return { fault: 'Control characters are not allowed' }
-  const value = PARSERS[type as string]?.(text)
+  const value = parseScalar(type as string, text)
   return value === undefined ? { fault: `Expected ${describeType(type)}` } : { value }
 }

@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts'
 import { everyone } from '../sdk.ts'
 import { preferredType } from './negotiation.ts'
 import { PAGE_HEADERS, PAGE_TYPE } from './page.ts'
-import { Content, route, type AnswerContract, type Route } from './route.ts'
+import { Content, route, type AnswerContract, type Format, type Route } from './route.ts'
 
 export interface RootOptions {
   version: string
@@ -24,7 +24,7 @@ interface Description {
 /** GET / and the stylesheet of its page. */
 export function createRootRoutes(options: RootOptions): Route[] {
   const description = describe(options)
-  const page = pageOf(description)
+  const page = PAGE.encode(description)
   return [
     route({
       method: 'GET',
@@ -36,12 +36,13 @@ export function createRootRoutes(options: RootOptions): Route[] {
       tag: 'System',
       access: everyone(),
       responses: { 200: DESCRIPTION_ANSWER },
+      formats: [PAGE],
       errors: ['not_acceptable'],
       negotiates: true,
       handler({ header }) {
-        const type = preferredType(header('accept'), ['application/json', 'text/html'])
+        const type = preferredType(header('accept'), ['application/json', PAGE.mediaType])
         if (type === undefined) throw new AppError('not_acceptable')
-        return type === 'text/html' ? new Content(PAGE_TYPE, page, PAGE_HEADERS) : description
+        return type === PAGE.mediaType ? new Content(PAGE_TYPE, page, PAGE_HEADERS) : description
       },
     }),
     route({
@@ -96,6 +97,12 @@ const DESCRIPTION_ANSWER: AnswerContract<Description> = {
       },
     },
   },
+}
+
+const PAGE: Format = {
+  name: 'html',
+  mediaType: 'text/html',
+  encode: (description) => pageOf(description as Description),
 }
 
 // The addresses of the page are relative, so that it also works behind a proxy that puts a prefix before the path.

@@ -18,6 +18,34 @@ export interface BodyContract<B> {
   parse: (value: unknown) => B
 }
 
+/** A parameter of the document, as OpenAPI writes it. */
+export interface JsonParameter {
+  name: string
+  in: 'query'
+  description: string
+  schema: JsonSchema
+  style?: 'form' | 'deepObject'
+  explode?: boolean
+  example?: unknown
+}
+
+/** A request header that a route reads, for the document. */
+export interface HeaderParameter {
+  name: string
+  description: string
+  required?: boolean
+  maxLength?: number
+}
+
+/** A query that no schema describes. `parse` gets it without its `?` and throws AppError `bad_request`. */
+export interface QueryContract<Q> {
+  /** For the document. */
+  parameters: readonly JsonParameter[]
+  parse: (search: string) => Q
+}
+
+type QueryOf<Q> = Q extends QueryContract<infer V> ? V : Static<Q>
+
 /** What an answer is. `B` is its static type; without a schema it has no body. */
 export interface AnswerContract<B> {
   description: string
@@ -26,8 +54,26 @@ export interface AnswerContract<B> {
   /** `application/json` unless said. */
   mediaType?: string
   /** Headers beyond those of every answer, for the document: name → description. */
-  headers?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string | AnswerHeader>>
   readonly '~body'?: B
+}
+
+/** A response header that no answer of the status lacks. */
+export interface AnswerHeader {
+  description: string
+  required: true
+}
+
+/** A format that answers come in beside JSON, which is what an error always is. */
+export interface Format {
+  /** As in an entity tag: `csv`. */
+  name: string
+  /** As in Content-Type, without charset, which is always UTF-8: `text/csv`. */
+  mediaType: string
+  /** The text of a body that would else be JSON; `query` is the request's. */
+  encode: (body: unknown, query?: unknown) => string
+  /** Headers for what such a text can't say of the body. */
+  headers?: (body: unknown) => Readonly<Record<string, string>>
 }
 
 export type Answers = Readonly<Record<number, AnswerContract<any>>>
@@ -91,6 +137,8 @@ export interface Context<P extends string, Q, B, R extends Answers> {
   requestId: string
   /** The path with its query, as it came. */
   target: string
+  /** What the answer's body comes as: the name of one of the route's formats, or `json`. */
+  format: string
   /** A request header, or null. */
   header: (name: string) => string | null
   reply: <const S extends keyof R & number, const V extends BodyOf<R[S]>>(
@@ -100,7 +148,13 @@ export interface Context<P extends string, Q, B, R extends Answers> {
   ) => Reply<S, V>
 }
 
-export interface RouteOptions<Path extends string, Q extends TSchema, B, R extends Answers, A> {
+export interface RouteOptions<
+  Path extends string,
+  Q extends TSchema | QueryContract<any>,
+  B,
+  R extends Answers,
+  A,
+> {
   method: Method
   /** `/api/items/:id` */
   path: Path
@@ -116,19 +170,22 @@ export interface RouteOptions<Path extends string, Q extends TSchema, B, R exten
   credentials?: 'ignored'
   /** JSON Schemas of path parameters for the document; text where absent. */
   params?: Readonly<Record<ParamNames<Path>, JsonSchema>>
-  /** Query parameters by name, parsed canonically and validated. Any other is 400. */
+  /** Query parameters by name, parsed canonically and validated, or a parser of their own. Any other is 400. */
   query?: Q
+  requestHeaders?: readonly HeaderParameter[]
   body?: BodyContract<B>
   responses: R
   /** Codes that the handler itself may answer, for the document; those of the frame are added. */
   errors?: readonly ErrorCode[]
+  /** What the bodies of the answers can come as beside JSON, which is what whoever names none of them gets. */
+  formats?: readonly Format[]
   /** Answers other than JSON may be asked for: no 406, the handler negotiates. */
   negotiates?: boolean
   /** Left out of the document. */
   undocumented?: boolean
   /** `Cache-Control: no-store` instead of `private, no-cache`. */
   noStore?: boolean
-  handler: (context: Context<ParamNames<Path>, Static<Q>, B, R>) => A | Promise<A>
+  handler: (context: Context<ParamNames<Path>, QueryOf<Q>, B, R>) => A | Promise<A>
 }
 
 /** A route with its types forgotten, for the router and the document. */
@@ -146,7 +203,7 @@ export function route<
   const Path extends string,
   const R extends Answers,
   const A extends Answer<R> | Content,
-  Q extends TSchema = never,
+  Q extends TSchema | QueryContract<any> = never,
   B = undefined,
 >(options: RouteOptions<Path, Q, B, R, A>): Route {
   return options as unknown as Route

@@ -5,16 +5,19 @@ import { Elysia } from 'elysia'
 import { ANONYMOUS, type Authenticator, type Principal } from '../access/principal.ts'
 import { authorize } from '../access/authorize.ts'
 import { AppError } from '../core/errors.ts'
+import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
+import type { Filter } from '../storage/query.ts'
 import type { Logger } from '../core/logger.ts'
 import { checkMediaType, readBody } from './body.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
 import { createHostCheck } from './host.ts'
 import { decodeJson } from './json.ts'
-import { preferredType } from './negotiation.ts'
+import { preferredChoice } from './negotiation.ts'
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
-import { Content, Reply, type Context, type JsonSchema, type Method, type Route } from './route.ts'
+import { Content, Reply } from './route.ts'
+import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 
 export interface RouterOptions {
   routes: readonly Route[]
@@ -29,7 +32,7 @@ export interface RouterOptions {
 }
 
 /** Answers a request; never rejects. */
-export type RequestHandler = (request: Request) => Response | Promise<Response>
+export type RequestHandler = (request: Request) => Eventual<Response>
 
 /** From 8 KiB on a target is refused (414). */
 const TARGET_LIMIT = 8192
@@ -42,12 +45,14 @@ export function createRouter(options: RouterOptions): RequestHandler {
   const checkHost = createHostCheck(options.allowedHosts)
   const app = new Elysia({ strictPath: true, normalize: false, handler: { standardHostname: false } })
   const serve = (answer: Answerer, noStore: boolean) => {
-    return async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
+    return (request: Request, params: Readonly<Record<string, string>>): Eventual<Response> => {
       const requestId = newUuid()
+      const failed = (thrown: unknown) => fail(thrown, { requestId, request, noStore })
       try {
-        return await answer(request, params, requestId)
+        const answered = answer({ request, params, requestId })
+        return answered instanceof Promise ? answered.catch(failed) : answered
       } catch (thrown) {
-        return fail(thrown, { requestId, request, noStore })
+        return failed(thrown)
       }
     }
   }
@@ -64,7 +69,9 @@ export function createRouter(options: RouterOptions): RequestHandler {
     const handle = serve(otherMethod(allow, headers), false)
     app.all(path, ({ request }: { request: Request }) => handle(request, {}), { parse: 'none' })
   }
-  const unknown = serve(() => Promise.reject(new AppError('not_found')), false)
+  const unknown = serve(() => {
+    throw new AppError('not_found')
+  }, false)
   app.all('/*', ({ request }: { request: Request }) => unknown(request, {}), { parse: 'none' })
   app.compile()
   const refuse = (thrown: unknown, request: Request) =>
@@ -80,50 +87,75 @@ export function createRouter(options: RouterOptions): RequestHandler {
   }
 }
 
-type Answerer = (
-  request: Request,
-  params: Readonly<Record<string, string>>,
-  requestId: string,
-) => Promise<Response>
+interface Incoming {
+  request: Request
+  params: Readonly<Record<string, string>>
+  requestId: string
+}
 
+/** It throws, or its promise rejects, where the request fails. */
+type Answerer = (incoming: Incoming) => Eventual<Response>
+
+// The steps go on at once where nothing has to be waited for: see eventual.ts.
 function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHeaders): Answerer {
-  const parseQuery = createQueryParser((route.query ?? { type: 'object', properties: {} }) as JsonSchema)
+  const handle = createHandling(route, headers)
   const mediaTypes = ['application/json', ...(route.body?.mediaTypes ?? [])]
-  const noStore = route.noStore === true
-  return async (request, params, requestId) => {
-    const principal = await principalOf(request, route, options.authenticate)
-    const where = authorize({ rule: route.access, principal, action: route.action ?? 'call' })
-    if (!route.negotiates) requireJsonAccepted(request)
-    let body: unknown
-    if (route.body !== undefined) {
+  return (incoming) =>
+    proceed(principalOf(incoming.request, route, options.authenticate), (principal) => {
+      const { request } = incoming
+      const where = authorize({ rule: route.access, principal, action: route.action ?? 'call' })
+      const format = route.negotiates ? undefined : acceptedFormat(request, route.formats ?? [])
+      const admitted = { ...incoming, principal, where, format }
+      if (route.body === undefined) return handle(admitted, undefined)
       checkMediaType(request, mediaTypes)
-      const bytes = await readBody(request, { limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
-      body = decodeJson(bytes)
-    }
+      const limits = { limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS }
+      return readBody(request, limits).then((bytes) => handle(admitted, decodeJson(bytes)))
+    })
+}
+
+interface Admitted extends Incoming {
+  principal: Principal
+  where: Filter | undefined
+  /** Undefined: JSON. */
+  format: Format | undefined
+}
+
+/** What is done once the caller is known, may call, and the body is decoded. */
+function createHandling(route: Route, headers: AnswerHeaders) {
+  const parseQuery = queryParserOf(route)
+  const noStore = route.noStore === true
+  return (admitted: Admitted, decoded: unknown): Eventual<Response> => {
+    const { request, params, requestId, principal, where, format } = admitted
     const target = targetOf(request)
     const queryAt = target.indexOf('?')
     const query = parseQuery(queryAt === -1 ? '' : target.slice(queryAt + 1))
-    if (route.body !== undefined) body = route.body.parse(body)
     const context: Context<string, unknown, unknown, any> = {
       params,
       query,
-      body,
+      body: route.body === undefined ? undefined : route.body.parse(decoded),
       principal,
       where,
       requestId,
       target,
+      format: format?.name ?? 'json',
       header: (name) => request.headers.get(name),
       reply: (status, value, extra) => new Reply(status, value, extra),
     }
-    return respond(await route.handler(context), { route, requestId, noStore, headers })
+    const answering = { route, requestId, noStore, headers, format, query }
+    return proceed(route.handler(context), (result) => respond(result, answering))
   }
 }
 
-function principalOf(
-  request: Request,
-  route: Route,
-  authenticate: Authenticator,
-): Principal | Promise<Principal> {
+function queryParserOf({ query }: Route): (search: string) => unknown {
+  const parse: (search: string) => unknown =
+    query !== undefined && 'parse' in query
+      ? query.parse
+      : createQueryParser((query ?? { type: 'object', properties: {} }) as JsonSchema)
+  let nothing: unknown
+  return (search) => (search === '' ? (nothing ??= parse('')) : parse(search))
+}
+
+function principalOf(request: Request, route: Route, authenticate: Authenticator): Eventual<Principal> {
   if (route.credentials === 'ignored') return ANONYMOUS
   const authorization = request.headers.get('authorization')
   const apiKey = request.headers.get('x-api-key')
@@ -131,12 +163,14 @@ function principalOf(
   return authenticate({ authorization, apiKey })
 }
 
-function requireJsonAccepted(request: Request): void {
+/** The format that the client wishes for; undefined is JSON. Throws AppError `not_acceptable`. */
+function acceptedFormat(request: Request, formats: readonly Format[]): Format | undefined {
   const accept = request.headers.get('accept')
-  if (accept === null || accept === '*/*') return
-  if (preferredType(accept, ['application/json', 'application/problem+json']) === undefined) {
-    throw new AppError('not_acceptable')
-  }
+  if (accept === null || accept === '*/*') return undefined
+  const mediaTypes = formats.map(({ mediaType }) => mediaType)
+  const choice = preferredChoice(accept, mediaTypes)
+  if (choice.accepted === 'nothing') throw new AppError('not_acceptable')
+  return choice.accepted === 'json' ? undefined : formats[choice.index]
 }
 
 interface Answering {
@@ -144,20 +178,30 @@ interface Answering {
   requestId: string
   noStore: boolean
   headers: AnswerHeaders
+  /** Undefined: JSON. */
+  format: Format | undefined
+  query: unknown
 }
 
-function respond(result: unknown, { route, requestId, noStore, headers }: Answering): Response {
+function respond(result: unknown, answering: Answering): Response {
+  const { route, requestId, noStore, headers, format, query } = answering
   if (result instanceof Content) return contentResponse(result, headers.own(requestId, noStore))
-  if (result instanceof Reply) {
-    const own = headers.own(requestId, noStore)
-    for (const [name, value] of Object.entries(result.headers)) own.set(name, value)
-    if (result.body === undefined) own.delete('content-type')
-    const text = result.body === undefined ? null : JSON.stringify(result.body)
-    return new Response(text, { status: result.status, headers: own })
+  const success = route.responses[200] === undefined ? 201 : 200
+  const { status, body, headers: extra } = result instanceof Reply ? result : new Reply(success, result)
+  if (format === undefined && body !== undefined) {
+    return headers.json(JSON.stringify(body), { status, requestId, noStore, extra })
   }
-  const status = route.responses[200] === undefined ? 201 : 200
-  const text = JSON.stringify(result)
-  return new Response(text, { status, headers: headers.shared(requestId, noStore) })
+  const own = headers.own(requestId, noStore)
+  if (body === undefined) own.delete('content-type')
+  else if (format !== undefined) {
+    own.set('content-type', `${format.mediaType};charset=utf-8`)
+    for (const [name, value] of Object.entries(format.headers?.(body) ?? {})) own.set(name, value)
+  }
+  for (const [name, value] of Object.entries(extra)) own.set(name, value)
+  return new Response(body === undefined ? null : (format?.encode(body, query) ?? null), {
+    status,
+    headers: own,
+  })
 }
 
 function contentResponse(content: Content, headers: Headers): Response {
@@ -167,7 +211,7 @@ function contentResponse(content: Content, headers: Headers): Response {
 }
 
 function otherMethod(allow: string, headers: AnswerHeaders): Answerer {
-  return async (request, _params, requestId) => {
+  return ({ request, requestId }) => {
     if (request.method !== 'OPTIONS') throw new AppError('method_not_allowed', { headers: { allow } })
     const own = headers.own(requestId, false)
     own.delete('content-type')

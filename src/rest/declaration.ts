@@ -1,8 +1,11 @@
 // Checks what a resource file exports, before anything is opened or changed. Every problem of every file is told at
 // once; each names the file, the field and the remedy.
 import { canonicalSchema } from '../http/json-schema.ts'
-import { allOf, anyOf, everyone, owner, role, signedIn } from '../sdk.ts'
-import type { Resource, ResourceOptions, Rule, TObject, TSchema } from '../sdk.ts'
+import type { Resource, ResourceOptions, TObject, TSchema } from '../sdk.ts'
+import { checkCode, checkCompute } from './declared-code.ts'
+import { checkFieldName, NAME, NAME_RULE, RESERVED } from './declared-names.ts'
+import { checkRoutes } from './declared-routes.ts'
+import { checkRule } from './declared-rules.ts'
 import { fieldsOf, optionsOf, type Field } from './fields.ts'
 
 /** What a resource file exported as its default, whatever it is. */
@@ -11,21 +14,15 @@ export interface Exported {
   resource: unknown
 }
 
-const NAME = /^[a-z][a-z0-9_]{0,59}$/
-const NAME_RULE = 'must start with a letter and have at most 60 of a–z, 0–9 and _'
-// The last one is no word of the API, but every object has it.
-const RESERVED = new Set(
-  'id created_at updated_at deleted_at owner_id owner page limit cursor sort fields q expand count or and constructor'.split(
+const OPTIONS = new Set(
+  'name description schema id owned access validate hooks compute routes softDelete requireIfMatch pageSize pageSizeMax'.split(
     ' ',
   ),
 )
-const OPTIONS = new Set(['name', 'description', 'schema', 'id', 'owned', 'access', 'pageSize', 'pageSizeMax'])
+const FLAGS = ['owned', 'softDelete', 'requireIfMatch'] as const
 const ACTIONS = ['list', 'read', 'create', 'update', 'delete']
 const PAGE_SIZE_LIMIT = 1000
 const MAX_FIELDS = 200
-const BUILDERS: Readonly<Record<string, unknown>> = { everyone, signedIn, role, owner, anyOf, allOf }
-/** Rules within rules. */
-const MAX_RULE_DEPTH = 8
 
 /** The problems of all declarations together, each one line; empty when all is well. */
 export function checkDeclarations(exported: readonly Exported[]): string[] {
@@ -61,13 +58,18 @@ function checkOne(exported: unknown): string[] {
   if (options.id !== undefined && options.id !== 'integer' && options.id !== 'uuid') {
     problems.push("option 'id' must be 'integer' or 'uuid'")
   }
-  if (options.owned !== undefined && typeof options.owned !== 'boolean') {
-    problems.push("option 'owned' must be true or false")
+  for (const flag of FLAGS) {
+    if (options[flag] !== undefined && typeof options[flag] !== 'boolean') {
+      problems.push(`option '${flag}' must be true or false`)
+    }
   }
   if (options.description !== undefined && typeof options.description !== 'string') {
     problems.push("option 'description' must be text")
   }
-  problems.push(...checkAccess(options), ...checkSchema(options.schema))
+  const ofSchema = checkSchema(options)
+  problems.push(...checkAccess(options), ...ofSchema, ...checkCode(options))
+  // What is computed and the routes are judged with the fields at hand.
+  if (ofSchema.length === 0) problems.push(...checkCompute(options), ...checkRoutes(options))
   return problems
 }
 
@@ -113,42 +115,18 @@ function checkAccess({ access, owned }: ResourceOptions<any>): string[] {
   })
 }
 
-function checkRule(rule: unknown, owned: boolean, depth: number): string[] {
-  if (typeof rule === 'function') {
-    const builder = Object.entries(BUILDERS).find(([, one]) => one === rule)?.[0]
-    return builder === undefined ? [] : [`${builder} must be called: ${builder}()`]
-  }
-  if (depth > MAX_RULE_DEPTH) return [`rules are nested more than ${MAX_RULE_DEPTH} deep`]
-  const built = rule as Exclude<Rule, (...args: never) => unknown> | null | undefined
-  switch (built?.rule) {
-    case 'everyone':
-    case 'signedIn':
-      return []
-    case 'owner':
-      return owned ? [] : ["owner() needs the option 'owned: true'"]
-    case 'role':
-      return typeof built.role === 'string' && NAME.test(built.role)
-        ? []
-        : [`the name of a role ${NAME_RULE}`]
-    case 'anyOf':
-    case 'allOf':
-      if (built.rules.length === 0) return [`${built.rule}() needs at least one rule`]
-      return built.rules.flatMap((one) => checkRule(one, owned, depth + 1))
-    default:
-      return ['a rule is everyone(), signedIn(), role(), owner(), anyOf(), allOf() or a function']
-  }
-}
-
-function checkSchema(schema: unknown): string[] {
+function checkSchema({ schema, hooks, softDelete }: ResourceOptions<any>): string[] {
   const object = schema as TObject<Record<string, TSchema>> | null | undefined
   if (object?.['~kind'] !== 'Object') return ["option 'schema' must be t.Object({ … })"]
   const names = Object.keys(object.properties)
   if (names.length > MAX_FIELDS)
     return [`a resource has at most ${MAX_FIELDS} fields, this one has ${names.length}`]
-  const problems = names.flatMap((name) => {
-    if (!NAME.test(name)) return [`field '${name}': a name ${NAME_RULE}`]
-    return RESERVED.has(name) ? [`field '${name}': the name is reserved; choose another`] : []
-  })
+  const problems = names.flatMap((name) =>
+    checkFieldName(name).map((problem) => `field '${name}': ${problem}`),
+  )
+  if (softDelete === true && names.includes('deleted')) {
+    problems.push("field 'deleted': with softDelete the name is a parameter of the list; choose another")
+  }
   if (problems.length > 0) return problems
   try {
     canonicalSchema(object)
@@ -156,14 +134,15 @@ function checkSchema(schema: unknown): string[] {
     if (error instanceof TypeError) return [error.message]
     throw error
   }
+  const isSetByHook = typeof hooks?.beforeCreate === 'function'
   return fieldsOf(object).flatMap((field) =>
-    checkField(field, object.properties[field.name] as TSchema).map(
+    checkField(field, object.properties[field.name] as TSchema, isSetByHook).map(
       (problem) => `field '${field.name}': ${problem}`,
     ),
   )
 }
 
-function checkField(field: Field, property: TSchema): string[] {
+function checkField(field: Field, property: TSchema, isSetByHook: boolean): string[] {
   const problems: string[] = []
   if (field.kind === 'json' && (field.unique || field.index)) {
     problems.push("objects and arrays can't be 'unique' or have an 'index'")
@@ -172,9 +151,14 @@ function checkField(field: Field, property: TSchema): string[] {
     problems.push("only one of 'hidden', 'readOnly' and 'writeOnly' can be true")
   }
   const isUnsettable = field.hidden || field.readOnly
-  if (isUnsettable && !field.optional && !field.nullable && field.default === undefined) {
+  if (isUnsettable && !isSetByHook && !field.optional && !field.nullable && field.default === undefined) {
     const option = field.hidden ? 'hidden' : 'readOnly'
-    problems.push(`no body can set a '${option}' field; make it t.Optional or give it a 'default'`)
+    problems.push(
+      `no body can set a '${option}' field; make it t.Optional, give it a 'default', or set it in the hook beforeCreate`,
+    )
+  }
+  if (field.search && (field.hidden || field.writeOnly)) {
+    problems.push(`a '${field.hidden ? 'hidden' : 'writeOnly'}' field can't be searched; take 'search' away`)
   }
   const { references } = optionsOf(property)
   if (references !== undefined && (typeof references !== 'string' || !NAME.test(references))) {

@@ -19,6 +19,7 @@ export interface Field {
   hidden: boolean
   readOnly: boolean
   writeOnly: boolean
+  search: boolean
   references: string | undefined
 }
 
@@ -40,13 +41,16 @@ export function fieldsOf(schema: TObject): Field[] {
       hidden: options.hidden === true,
       readOnly: options.readOnly === true,
       writeOnly: options.writeOnly === true,
+      search: options.search === true,
       references: options.references,
     }
   })
 }
 
 /** The options given to the builder of a property; `t.Nullable(x)` has those of x. */
-export function optionsOf(property: TSchema): FieldOptions<unknown> & { references?: string } {
+export function optionsOf(
+  property: TSchema,
+): FieldOptions<unknown> & { references?: string; search?: boolean } {
   if (property['~kind'] !== 'Union') return property as FieldOptions<unknown>
   const members = property.anyOf as TSchema[]
   const nullable = members.length === 2 && members[1]?.['~kind'] === 'Null'
@@ -71,7 +75,8 @@ function isNullable(schema: JsonSchema): boolean {
   return Array.isArray(schema.type) && schema.type.includes('null')
 }
 
-function columnKind(schema: JsonSchema): ColumnKind {
+/** How values of a schema are stored. */
+export function columnKind(schema: JsonSchema): ColumnKind {
   const type = Array.isArray(schema.type) ? schema.type.find((one) => one !== 'null') : schema.type
   switch (type) {
     case 'string':

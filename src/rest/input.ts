@@ -7,33 +7,41 @@ import type { Row, Values } from '../storage/store.ts'
 import { mergePatch } from './merge-patch.ts'
 import { bodyReader } from './record.ts'
 import type { ResourceDefinition } from './resource.ts'
+import { ignoredNames, schemasOf, writableFields } from './schemas.ts'
 import { valuesWriter } from './values-writer.ts'
-import { schemasOf, systemProperties, writableFields } from './schemas.ts'
 
 /** The most records that one create may make. */
 export const MAX_RECORDS = 1000
 
+/** What one body, or an array of them, gives: no values where the body is at fault. */
+export interface ReadBodies {
+  isArray: boolean
+  values: (Values | undefined)[]
+  details: ErrorDetail[]
+}
+
 /** Reads the bodies of one resource. */
 export interface InputReader {
-  /** The values of one new record, or of each of an array's. */
-  create(body: unknown): { isArray: boolean; values: Values[] }
+  /** The values of one new record, or of each of an array's. It throws only where there are too many. */
+  create(body: unknown): ReadBodies
   replace(body: unknown): Values
   patch(row: Row, body: unknown): Values
 }
 
-export function createInputReader(definition: ResourceDefinition): InputReader {
+/** For the bodies of clients, or for records that the author's own code gives: those may set every field. */
+export function createInputReader(definition: ResourceDefinition, from: 'client' | 'author'): InputReader {
   const schemas = schemasOf(definition)
-  const writable = writableFields(definition)
-  const ignored = new Set([
-    ...Object.keys(systemProperties(definition)),
-    ...definition.fields.filter((field) => field.readOnly).map((field) => field.name),
-  ])
-  const readCreate = bodyChecker(schemas.create, ignored)
+  const isAuthor = from === 'author'
+  const writable = isAuthor ? definition.fields : writableFields(definition)
+  const ignored = new Set(ignoredNames(definition))
+  if (isAuthor) for (const { name } of writable) ignored.delete(name)
+  const merged = isAuthor ? schemas.stored : schemas.merged
+  const readCreate = bodyChecker(isAuthor ? schemas.stored : schemas.create, ignored)
   const readReplace = bodyChecker(schemas.replace, ignored)
-  const readMerged = bodyChecker(schemas.merged, ignored)
-  const storedBody = bodyReader(definition)
+  const readMerged = bodyChecker(merged, ignored)
+  const storedBody = bodyReader(writable)
   const writeAll = valuesWriter(writable)
-  const unset = valuesWriter(definition.fields.filter((field) => field.hidden || field.readOnly))
+  const unset = valuesWriter(definition.fields.filter((field) => !writable.includes(field)))
   const unsetDefaults = unset(defaultsOf(definition))
   return {
     create(body) {
@@ -44,10 +52,9 @@ export function createInputReader(definition: ResourceDefinition): InputReader {
       const values = bodies.map((one, index) => {
         const checked = readCreate(one, isArray ? `/${index}` : '')
         details.push(...checked.details)
-        return checked.details.length > 0 ? {} : { ...writeAll(checked.body), ...unsetDefaults }
+        return checked.details.length > 0 ? undefined : { ...writeAll(checked.body), ...unsetDefaults }
       })
-      if (details.length > 0) throw invalid(details)
-      return { isArray, values }
+      return { isArray, values, details }
     },
     replace(body) {
       const checked = readReplace(body, '')
@@ -60,10 +67,25 @@ export function createInputReader(definition: ResourceDefinition): InputReader {
     patch(row, body) {
       if (!isObject(body)) throw invalid([{ field: '', message: 'Expected an object' }])
       const patch = without(body, ignored)
-      const checked = readMerged(mergePatch(storedBody(row), patch, schemas.merged), '')
+      const checked = readMerged(mergePatch(storedBody(row), patch, merged), '')
       if (checked.details.length > 0) throw invalid(checked.details)
       return writeAll(checked.body)
     },
+  }
+}
+
+/**
+ * Makes the function that checks what the author's code gives as a whole record: its values, or its faults. Properties
+ * that are undefined count as absent; what the server sets has no effect.
+ */
+export function createStoredChecker(definition: ResourceDefinition) {
+  const names = new Set(ignoredNames(definition))
+  for (const { name } of definition.fields) names.delete(name)
+  const check = bodyChecker(schemasOf(definition).stored, names)
+  const write = valuesWriter(definition.fields)
+  return (record: unknown): { values: Values; details: ErrorDetail[] } => {
+    const { body, details } = check(isObject(record) ? withoutUndefined(record) : record, '')
+    return { values: details.length > 0 ? {} : write(body), details }
   }
 }
 
@@ -84,6 +106,10 @@ function without(body: Body, names: ReadonlySet<string>): Body {
     : body
 }
 
+function withoutUndefined(body: Body): Body {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))
+}
+
 function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -92,7 +118,8 @@ function defaultsOf({ fields }: ResourceDefinition): Body {
   return Object.fromEntries(fields.map((field) => [field.name, field.default]))
 }
 
-function invalid(details: readonly ErrorDetail[]): AppError {
+/** The error of a body with these faults, as many of them as one answer lists. */
+export function invalid(details: readonly ErrorDetail[]): AppError {
   return new AppError('validation_failed', { details: details.slice(0, MAX_DETAILS) })
 }
 

@@ -1,80 +1,128 @@
-// The envelope of a list: totals, page numbers, and links in the body and in a Link header (RFC 8288).
-import { AppError } from '../core/errors.ts'
+// The envelope of a list: totals, page numbers, and links in the body and in a Link header (RFC 8288). It counts nothing
+// and reads nothing.
 import type { JsonSchema } from '../http/route.ts'
+import { isRanked, MAX_OFFSET, type ListRequest } from './list-query.ts'
 import type { ApiRecord } from './record.ts'
-import type { ResourceDefinition } from './resource.ts'
 
-export interface Page {
-  page: number
-  limit: number
-}
-
-/** How many records there are; a filtered count stops early and is then not exact. */
+/** How many records there are; a count that stopped early is not exact. */
 export interface Total {
   items: number
   isExact: boolean
 }
 
-/** Beyond this many records from the start an offset would cost more than it is worth. */
-export const MAX_OFFSET = 100_000
-/** Where a filtered count stops. */
-export const COUNT_LIMIT = 10_000
-
-/** The page that the query asks for. Throws `bad_request` where it lies too deep. */
-export function pageOf(query: Partial<Page>, definition: ResourceDefinition): Page {
-  const { page = 1, limit = definition.pageSize } = query
-  if (page * limit > MAX_OFFSET) {
-    const message = `page × limit is over ${MAX_OFFSET}; ask for a smaller page`
-    throw new AppError('bad_request', { message, details: [{ field: 'page', message }] })
-  }
-  return { page, limit }
+/** One page, as it was found. */
+export interface FoundPage {
+  path: string
+  request: ListRequest
+  data: readonly ApiRecord[]
+  /** There are records after these. */
+  hasNext: boolean
+  /** Undefined where nobody counted. */
+  total: Total | undefined
+  /** The place of the last record, where there are more and the order has places. */
+  nextCursor: string | null
 }
 
-/** The body and the Link header of one page. */
-export function envelope(path: string, data: readonly ApiRecord[], { page, limit }: Page, total: Total) {
-  const pages = Math.ceil(total.items / limit)
-  const link = (to: number) => `${path}?page=${to}&limit=${limit}`
-  const isPastEnd = total.isExact && page > pages
-  const hasNext = total.isExact ? page < pages : data.length === limit
-  const links = {
-    self: link(page),
-    first: link(1),
-    prev: page > 1 ? link(isPastEnd ? Math.max(pages, 1) : page - 1) : null,
-    next: hasNext ? link(page + 1) : null,
-    last: total.isExact ? link(Math.max(pages, 1)) : null,
-  }
+/** Where a count stops that is not free. */
+export const COUNT_LIMIT = 10_000
+/** How many matches a search without a sort ranks, and so can show. */
+export const RANKED_LIMIT = 1000
+/** A Link header that is longer is left out: many clients refuse an answer with over 16 KiB of headers. */
+const MAX_LINK_HEADER_LENGTH = 4096
+
+/** The body of one page, and the Link header where there is one. */
+export function envelope(found: FoundPage): {
+  body: Readonly<Record<string, unknown>>
+  header: string | undefined
+} {
+  const { request, data, nextCursor } = found
+  const { cursor } = request
+  const links = cursor === undefined ? pageLinks(found) : cursorLinks(found, cursor)
+  const header = linkHeader(links)
   const body = {
     data,
+    ...(cursor === undefined ? totalsOf(found) : {}),
+    items_per_page: request.limit,
+    links,
+    next_cursor: nextCursor,
+  }
+  return { body, header: header !== '' && header.length <= MAX_LINK_HEADER_LENGTH ? header : undefined }
+}
+
+function totalsOf({ request, total }: FoundPage) {
+  const current = { current_page: request.page }
+  if (total === undefined) return current
+  return {
     total_items: total.items,
     ...(total.isExact ? {} : { total_is_exact: false }),
-    total_pages: pages,
-    current_page: page,
-    items_per_page: limit,
-    links,
+    total_pages: pagesOf(request, total),
+    ...current,
   }
-  return { body, header: linkHeader(links) }
+}
+
+type Links = Readonly<Record<string, string | null>>
+
+function pageLinks({ path, request, data, hasNext, total, nextCursor }: FoundPage): Links {
+  const { page, limit, repeated } = request
+  const link = (to: number) => `${path}?page=${to}&limit=${limit}${repeated}`
+  const pages = total?.isExact === true ? Math.max(pagesOf(request, total), 1) : undefined
+  const isReachable = (to: number) => to * limit <= MAX_OFFSET
+  const isPastEnd = pages !== undefined && data.length === 0 && page > pages
+  const byCursor = nextCursor === null ? null : cursorLink(path, request, nextCursor)
+  return {
+    self: link(page),
+    first: link(1),
+    prev: page > 1 ? link(isPastEnd ? pages : page - 1) : null,
+    next: !hasNext ? null : isReachable(page + 1) ? link(page + 1) : byCursor,
+    last: pages !== undefined && isReachable(pages) ? link(pages) : null,
+  }
+}
+
+function cursorLinks({ path, request, nextCursor }: FoundPage, cursor: string): Links {
+  return {
+    self: cursorLink(path, request, cursor),
+    next: nextCursor === null ? null : cursorLink(path, request, nextCursor),
+  }
+}
+
+function cursorLink(path: string, { limit, repeated }: ListRequest, cursor: string): string {
+  return `${path}?cursor=${cursor}&limit=${limit}${repeated}`
+}
+
+function pagesOf(request: ListRequest, { items }: Total): number {
+  return Math.ceil((isRanked(request) ? Math.min(items, RANKED_LIMIT) : items) / request.limit)
+}
+
+function linkHeader(links: Links): string {
+  return Object.entries(links)
+    .filter(([relation, target]) => target !== null && relation !== 'self')
+    .map(([relation, target]) => `<${target}>; rel="${relation}"`)
+    .join(', ')
 }
 
 /** The schema of the envelope around records of this one. */
 export function envelopeSchema(record: JsonSchema, title: string): JsonSchema {
   const count = { type: 'integer', minimum: 0 }
   const link = { type: ['string', 'null'] }
+  const ofPages = 'Absent where the list was asked for by cursor'
+  const ofTotals = `${ofPages} or with count=none`
   return {
     title,
     type: 'object',
     properties: {
       data: { type: 'array', items: record },
-      total_items: count,
+      total_items: { ...count, description: ofTotals },
       total_is_exact: {
         type: 'boolean',
         description: 'False where counting stopped early; otherwise absent',
       },
-      total_pages: count,
-      current_page: { type: 'integer', minimum: 1 },
+      total_pages: { ...count, description: ofTotals },
+      current_page: { type: 'integer', minimum: 1, description: ofPages },
       items_per_page: { type: 'integer', minimum: 1 },
       links: {
         title: 'PageLinks',
         type: 'object',
+        description: 'first, prev and last are absent where the list was asked for by cursor',
         properties: {
           self: { type: 'string' },
           first: { type: 'string' },
@@ -82,18 +130,15 @@ export function envelopeSchema(record: JsonSchema, title: string): JsonSchema {
           next: link,
           last: link,
         },
-        required: ['self', 'first', 'prev', 'next', 'last'],
+        required: ['self', 'next'],
         additionalProperties: false,
       },
+      next_cursor: {
+        ...link,
+        description: 'For `cursor`, with the same filter, q, sort and deleted; null on the last page',
+      },
     },
-    required: ['data', 'total_items', 'total_pages', 'current_page', 'items_per_page', 'links'],
+    required: ['data', 'items_per_page', 'links', 'next_cursor'],
     additionalProperties: false,
   }
-}
-
-function linkHeader(links: Readonly<Record<string, string | null>>): string {
-  return Object.entries(links)
-    .filter(([relation, target]) => target !== null && relation !== 'self')
-    .map(([relation, target]) => `<${target}>; rel="${relation}"`)
-    .join(', ')
 }

@@ -1,7 +1,7 @@
 // Reads a folder of resource files: user code, run in this process. A file that cannot be loaded is told with its name
 // and place and without a stack of ours; all of them at once.
-import { readdirSync, statSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { readdirSync, realpathSync, statSync } from 'node:fs'
+import { join, relative, resolve, sep } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { checkDeclarations, type Exported } from './declaration.ts'
 import { defineFrom, type ResourceDefinition } from './resource.ts'
@@ -32,6 +32,17 @@ export async function loadResources(folder: string): Promise<ResourceDefinition[
     }
   }
   return definitionsOf(exported, problems)
+}
+
+/**
+ * Forgets every module of the folder, so that the next load reads all files anew, those too that resource files import
+ * from it. A query in the import would read the resource file alone anew.
+ */
+export function forgetModules(folder: string): void {
+  const roots = [resolve(folder), realpathSync(folder)].map((root) => join(root, sep))
+  for (const path of Object.keys(require.cache)) {
+    if (roots.some((root) => path.startsWith(root))) delete require.cache[path]
+  }
 }
 
 async function inTime<T>(loading: Promise<T>): Promise<T> {

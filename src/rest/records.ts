@@ -1,29 +1,40 @@
-// What can be done to the records of one resource: rules, storage and input brought together, without HTTP.
+// What can be done to the records of one resource: rules, hooks, storage and input brought together, without HTTP.
 import { decide } from '../access/authorize.ts'
 import { matches } from '../access/matches.ts'
 import type { Principal } from '../access/principal.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
+import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Filter } from '../storage/query.ts'
-import { BrokenReferenceError, StaleError } from '../storage/store.ts'
-import type { Id, Insert, Row, Store, Values } from '../storage/store.ts'
+import { BrokenReferenceError, StaleError, UniqueError } from '../storage/store.ts'
+import type { Id, Insert, Operation, Row, Store, Values } from '../storage/store.ts'
 import { createConstraintExplainer } from './constraints.ts'
-import { createInputReader } from './input.ts'
-import { COUNT_LIMIT, type Page, type Total } from './list.ts'
+import { recordKey, type HookRunner, type Origin } from './hooks.ts'
+import { stillInFlight, type AlsoStep } from './idempotency.ts'
+import { createInputReader, invalid, type InputReader } from './input.ts'
+import { recordReader } from './record.ts'
 import { createQueue } from './record-queue.ts'
+import { stillReferred, type References } from './references.ts'
 import type { ResourceDefinition } from './resource.ts'
 
 export interface RecordsOptions {
   definition: ResourceDefinition
   store: Store
   clock: Clock
+  hooks: HookRunner | undefined
+  references: References | undefined
 }
 
 /** Who asks, and which records the action's rule leaves to them. */
-export interface Caller {
-  principal: Principal
+export interface Caller extends Origin {
   where: Filter | undefined
+  /** The resource's own code: it may set every field. */
+  isAuthor: boolean
+  /** Throws where the row is not as the caller must have seen it. It is asked before each attempt. */
+  expect?: ((row: Row) => void) | undefined
+  /** A step that joins the commit. */
+  also?: AlsoStep | undefined
 }
 
 /** How often a change is tried again after another process changed the record in between. */
@@ -31,90 +42,137 @@ const MAX_ATTEMPTS = 5
 
 /** The actions on one resource's records. They throw AppError; rows are as stored. */
 export interface Records {
-  list: (page: Page, where: Filter | undefined) => Promise<{ rows: Row[]; total: Total }>
-  read: (id: Id, where: Filter | undefined) => Promise<Row>
+  read: (id: Id, where: Filter | undefined) => Eventual<Row>
   /** One record, or each of an array's. */
   create: (body: unknown, caller: Caller) => Promise<{ isArray: boolean; rows: readonly Row[] }>
   replace: (id: Id, body: unknown, caller: Caller) => Promise<Row>
   patch: (id: Id, body: unknown, caller: Caller) => Promise<Row>
   /** The record as it was. */
   delete: (id: Id, caller: Caller) => Promise<Row>
+  /** Brings a soft-deleted record back. */
+  restore: (id: Id) => Promise<Row>
 }
 
 export function createRecords(options: RecordsOptions): Records {
-  const { definition, store, clock } = options
+  const { definition, store, clock, hooks, references } = options
   const table = definition.name
-  const input = createInputReader(definition)
+  const clientInput = createInputReader(definition, 'client')
+  // Made when it is first used: most resources never need it.
+  let authorInput: InputReader | undefined
+  const inputOf = ({ isAuthor }: Caller) =>
+    isAuthor ? (authorInput ??= createInputReader(definition, 'author')) : clientInput
   const explain = createConstraintExplainer(definition, store)
-  const withRow = createChanger(options)
+  const inTurn = createQueue()
+  const withRow = createChanger(options, inTurn)
+  const create = createCreator(options)
 
-  const change = (id: Id, caller: Caller, valuesOf: (row: Row) => Values): Promise<Row> =>
-    withRow(id, caller, async (row) => {
-      const values = { ...valuesOf(row), updated_at: timestamp(clock()) }
-      if (caller.where !== undefined && !matches(caller.where, { ...row, ...values })) {
+  const change = async (id: Id, caller: Caller, valuesOf: (row: Row) => Values): Promise<Row> => {
+    const { row, previous } = await withRow(id, caller, async (previous) => {
+      const given = valuesOf(previous)
+      const stored = hooks === undefined ? given : await hooks.beforeUpdate(previous, given, caller)
+      const values = { ...stored, updated_at: timestamp(clock()) }
+      if (caller.where !== undefined && !matches(caller.where, { ...previous, ...values })) {
         throw new AppError('forbidden')
       }
+      if (references !== undefined) await references.checkTargets([values], previous)
       try {
-        const [changed] = await store.commit([{ kind: 'update', table, id, values, version: row._version }])
-        return changed as Row
+        const step: Operation = { kind: 'update', table, id, values, version: previous._version }
+        const [row] = await commitWith(options, [step], caller)
+        return { row: row as Row, previous }
       } catch (error) {
         throw await explain(error, { values: [values], isArray: false })
       }
     })
+    hooks?.after('afterUpdate', { row, previous }, caller)
+    return row
+  }
 
   return {
-    list: (page, where) => listRows(store, table, { page, where }),
     read: (id, where) => findRow(store, table, { id, where }),
-    create: async (body, { principal, where }) => {
-      const { isArray, values } = input.create(body)
-      const steps = values.map((one) => insertOf(definition, one, { principal, now: timestamp(clock()) }))
-      if (where !== undefined && !steps.every((step) => matches(where, step.values))) {
-        throw new AppError('forbidden')
-      }
-      if (steps.length === 0) return { isArray, rows: [] }
-      try {
-        return { isArray, rows: await store.commit(steps) }
-      } catch (error) {
-        throw await explain(error, { values, isArray })
-      }
-    },
+    create: (body, caller) => create(inputOf(caller), body, caller),
     replace: (id, body, caller) => {
-      const values = input.replace(body)
+      const values = inputOf(caller).replace(body)
       return change(id, caller, () => values)
     },
-    patch: (id, body, caller) => change(id, caller, (row) => input.patch(row, body)),
-    delete: (id, caller) =>
-      withRow(id, caller, async (row) => {
+    patch: (id, body, caller) => change(id, caller, (row) => inputOf(caller).patch(row, body)),
+    delete: async (id, caller) => {
+      const { row } = await withRow(id, caller, async (row) => {
+        if (hooks !== undefined) await hooks.beforeDelete(row, caller)
+        if (definition.computed.length > 0) recordReader(definition)(row)
+        if (references !== undefined) await references.checkReferrers(id)
         try {
-          await store.commit([{ kind: 'delete', table, id, version: row._version }])
-          return row
+          await store.commit([deletionOf(definition, row, timestamp(clock()))])
         } catch (error) {
-          if (!(error instanceof BrokenReferenceError)) throw error
-          throw new AppError('conflict', { message: 'Other records still refer to this one' })
+          throw error instanceof BrokenReferenceError ? stillReferred() : error
         }
-      }),
+        return { row, previous: row }
+      })
+      hooks?.after('afterDelete', { row, previous: row }, caller)
+      return row
+    },
+    restore: createRestorer(options, inTurn),
   }
 }
 
-async function findRow(
+/** Makes the function that stores what a body, or an array of them, says. */
+function createCreator({ definition, store, clock, hooks, references }: RecordsOptions) {
+  const explain = createConstraintExplainer(definition, store)
+  return async (input: InputReader, body: unknown, caller: Caller) => {
+    const { principal, where } = caller
+    const read = input.create(body)
+    const { isArray, details } = read
+    if (hooks === undefined && details.length > 0) throw invalid(details)
+    const values = hooks === undefined ? (read.values as Values[]) : await hooks.beforeCreate(read, caller)
+    const steps = values.map((one) => insertOf(definition, one, { principal, now: timestamp(clock()) }))
+    if (where !== undefined && !steps.every((step) => matches(where, step.values)))
+      throw new AppError('forbidden')
+    if (steps.length === 0) return { isArray, rows: [] }
+    if (references !== undefined) await references.checkTargets(values, undefined, isArray)
+    let rows: readonly Row[]
+    try {
+      rows = await commitWith({ store, definition }, steps, caller)
+    } catch (error) {
+      throw await explain(error, { values, isArray })
+    }
+    if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)
+    return { isArray, rows }
+  }
+}
+
+/**
+ * The rows of the steps, committed together with what the caller adds. A row whose computed fields fail, so that it
+ * could not be answered, is not stored.
+ */
+async function commitWith(
+  { store, definition }: Pick<RecordsOptions, 'store' | 'definition'>,
+  steps: readonly Operation[],
+  { also }: Caller,
+): Promise<readonly Row[]> {
+  const isComputed = definition.computed.length > 0
+  if (also === undefined && !isComputed) return store.commit(steps)
+  const show = isComputed ? recordReader(definition) : () => undefined
+  const conclude = (rows: readonly Row[]) => {
+    rows.forEach(show)
+    return also?.(rows)
+  }
+  try {
+    return (await store.commit([...steps, conclude])).slice(0, steps.length)
+  } catch (error) {
+    // Another process has stored an answer under the same key in between.
+    if (error instanceof UniqueError && error.step === steps.length) throw stillInFlight()
+    throw error
+  }
+}
+
+function findRow(
   store: Store,
   table: string,
   { id, where }: { id: Id; where: Filter | undefined },
-): Promise<Row> {
-  const row = await store.get(table, id, where)
-  if (row === undefined) throw new AppError('not_found')
-  return row
-}
-
-async function listRows(
-  store: Store,
-  table: string,
-  { page: { page, limit }, where }: { page: Page; where: Filter | undefined },
-): Promise<{ rows: Row[]; total: Total }> {
-  const rows = await store.list({ table, where, limit, offset: (page - 1) * limit })
-  if (where === undefined) return { rows, total: { items: await store.count(table), isExact: true } }
-  const counted = await store.count(table, where, COUNT_LIMIT + 1)
-  return { rows, total: { items: Math.min(counted, COUNT_LIMIT), isExact: counted <= COUNT_LIMIT } }
+): Eventual<Row> {
+  return proceed(store.get(table, id, where), (row) => {
+    if (row === undefined) throw new AppError('not_found')
+    return row
+  })
 }
 
 function insertOf(
@@ -127,14 +185,46 @@ function insertOf(
   return id === 'uuid' ? { ...insert, id: newUuid() } : insert
 }
 
+function deletionOf({ name: table, softDelete }: ResourceDefinition, row: Row, now: string): Operation {
+  const which = { table, id: row.id, version: row._version }
+  return softDelete ? { kind: 'update', ...which, values: { deleted_at: now } } : { kind: 'delete', ...which }
+}
+
+/** Makes the function that brings a soft-deleted record back, where nothing has taken its place. */
+function createRestorer({ definition, store, clock, references }: RecordsOptions, inTurn: Queue) {
+  const table = definition.name
+  const explain = createConstraintExplainer(definition, store)
+  return (id: Id): Promise<Row> =>
+    inTurn(id, async () => {
+      const deleted = await store.get(table, id, undefined, { deleted: true })
+      if (deleted === undefined) throw new AppError('not_found')
+      await references?.checkRestored(deleted)
+      const values = { deleted_at: null, updated_at: timestamp(clock()) }
+      try {
+        const version = deleted._version
+        const [row] = await store.commit([{ kind: 'update', table, id, values, version }])
+        return row as Row
+      } catch (error) {
+        if (error instanceof StaleError) throw new AppError('not_found')
+        throw await explain(error, { values: [values], isArray: false })
+      }
+    })
+}
+
+type Queue = ReturnType<typeof createQueue>
+
+/** The row after a change, and before it. */
+interface Changed {
+  row: Row
+  previous: Row
+}
+
 /**
  * Makes the function that does something to a row as it is now: one at a time for each record, and again where another
  * process has changed the row in between. 404 where the row is absent or hidden from the caller, 403 where it may be
  * read but not changed.
  */
-function createChanger({ definition: { name: table, access }, store }: RecordsOptions) {
-  const inTurn = createQueue()
-
+function createChanger({ definition: { name: table, access }, store }: RecordsOptions, inTurn: Queue) {
   const findToChange = async (id: Id, { principal, where }: Caller): Promise<Row> => {
     const readable = decide({ rule: access.read, principal, action: 'read' })
     const visible = readable === 'allow' || readable === 'deny' ? undefined : readable
@@ -143,10 +233,11 @@ function createChanger({ definition: { name: table, access }, store }: RecordsOp
     throw new AppError(readable === 'deny' ? 'not_found' : 'forbidden')
   }
 
-  return (id: Id, caller: Caller, act: (row: Row) => Promise<Row>): Promise<Row> =>
-    inTurn(id, async () => {
+  return async (id: Id, caller: Caller, act: (row: Row) => Promise<Changed>): Promise<Changed> => {
+    const attempts = async () => {
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
         const row = await findToChange(id, caller)
+        caller.expect?.(row)
         try {
           return await act(row)
         } catch (error) {
@@ -154,5 +245,11 @@ function createChanger({ definition: { name: table, access }, store }: RecordsOp
         }
       }
       throw new AppError('conflict', { message: 'Record is being changed by others, try again' })
-    })
+    }
+    if (caller.held.includes(recordKey(table, id))) {
+      throw new Error('A before hook changes its own record through the store: it must change the one it got')
+    }
+    // Whoever holds a record must not wait for another one: two that hold each other's would wait for ever.
+    return caller.held.length > 0 ? attempts() : inTurn(id, attempts)
+  }
 }

@@ -1,7 +1,8 @@
-// A checked declaration, made ready to serve: its fields, its table and its limits.
-import type { Action, IdKind, Resource, Rule } from '../sdk.ts'
+// A checked declaration, made ready to serve: its fields, its table, its limits and its code.
 import { applyDefaults } from '../http/validate.ts'
-import type { Table, Value } from '../storage/store.ts'
+import type { Action, CustomRoute, Hooks, IdKind, Resource, ResourceOptions, Rule } from '../sdk.ts'
+import type { Column, Table, Value } from '../storage/store.ts'
+import { computedOf, type Computed } from './compute.ts'
 import { columnOf, fieldsOf, type Field } from './fields.ts'
 import { valuesWriter } from './values-writer.ts'
 
@@ -11,9 +12,17 @@ export interface ResourceDefinition {
   id: IdKind
   owned: boolean
   fields: readonly Field[]
+  /** Fields that `q` looks in; empty where there is no search. */
+  search: readonly string[]
   access: Readonly<Partial<Record<Action, Rule>>>
   pageSize: number
   pageSizeMax: number
+  softDelete: boolean
+  requireIfMatch: boolean
+  hooks: Hooks<any, any, any>
+  validate: ResourceOptions<any>['validate']
+  computed: readonly Computed[]
+  routes: readonly CustomRoute[]
   table: Table
 }
 
@@ -22,8 +31,9 @@ export const DEFAULT_PAGE_SIZE_MAX = 100
 
 /** Makes the definition of a declaration that declaration.ts found right. */
 export function defineFrom({ options }: Resource): ResourceDefinition {
-  const { name, description, id = 'integer', owned = false, access = {} } = options
+  const { name, description, id = 'integer', owned = false, access = {}, softDelete = false } = options
   const fields = fieldsOf(options.schema)
+  const search = fields.filter((field) => field.search).map((field) => field.name)
   const pageSizeMax = options.pageSizeMax ?? Math.max(DEFAULT_PAGE_SIZE_MAX, options.pageSize ?? 0)
   const pageSize = options.pageSize ?? Math.min(DEFAULT_PAGE_SIZE, pageSizeMax)
   const table: Table = {
@@ -34,9 +44,29 @@ export function defineFrom({ options }: Resource): ResourceDefinition {
       ...(owned ? [OWNER_COLUMN] : []),
       { name: 'created_at', kind: 'text', nullable: false },
       { name: 'updated_at', kind: 'text', nullable: false },
+      ...(softDelete ? [DELETED_COLUMN] : []),
     ],
+    ...(search.length === 0 ? {} : { search }),
+    ...(softDelete ? { softDelete } : {}),
   }
-  return { name, description, id, owned, fields, access, pageSize, pageSizeMax, table }
+  return {
+    name,
+    description,
+    id,
+    owned,
+    fields,
+    search,
+    access,
+    pageSize,
+    pageSizeMax,
+    softDelete,
+    requireIfMatch: options.requireIfMatch === true,
+    hooks: options.hooks ?? {},
+    validate: options.validate,
+    computed: computedOf(options),
+    routes: options.routes ?? [],
+    table,
+  }
 }
 
 /** What a body without the field would store: existing rows get it when the column is added. */
@@ -53,3 +83,5 @@ const OWNER_COLUMN = {
   references: 'users',
   onDelete: 'set null',
 } as const
+
+const DELETED_COLUMN: Column = { name: 'deleted_at', kind: 'text', nullable: true }

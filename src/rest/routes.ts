@@ -1,32 +1,79 @@
 // The routes of a declared resource under /api. They only translate between HTTP and records.ts.
 import { ADMINISTRATORS } from '../access/authorize.ts'
-import type { Clock } from '../core/clock.ts'
-import { AppError } from '../core/errors.ts'
-import { UUID_PATTERN } from '../core/ids.ts'
+import type { ErrorCode } from '../core/errors.ts'
+import { proceed } from '../core/eventual.ts'
 import { Reply, route } from '../http/route.ts'
-import type { AnswerContract, BodyContract, JsonSchema, Method, Route } from '../http/route.ts'
-import { t, type Action, type Rule } from '../sdk.ts'
-import type { Id, Row, Store } from '../storage/store.ts'
+import type { AnswerContract, BodyContract, Context, HeaderParameter, JsonSchema } from '../http/route.ts'
+import type { Method, QueryContract, Route } from '../http/route.ts'
+import type { Action, Rule } from '../sdk.ts'
+import type { Id, Row } from '../storage/store.ts'
 import { MAX_RECORDS } from './input.ts'
-import { envelope, envelopeSchema, pageOf } from './list.ts'
+import { conditionOf, entityTag, isUnchanged, tagIn } from './conditions.ts'
+import { createExpander, expansionsOf, type Embedded, type Expander, type Expansions } from './expand.ts'
+import { MAX_KEY_LENGTH, type Idempotency, type Write } from './idempotency.ts'
+import { viewParameters } from './list-parameters.ts'
+import { createViewReader, type View } from './list-query.ts'
+import { createListRoute, viewOf, viewSchema, type ListRouteOptions } from './list-route.ts'
+import { preferred } from './prefer.ts'
 import { recordReader, type ApiRecord } from './record.ts'
-import { createRecords, type Records } from './records.ts'
+import { idReader } from './record-id.ts'
+import type { Caller, Records } from './records.ts'
 import type { ResourceDefinition } from './resource.ts'
+import { problemCodes } from './author-code.ts'
+import { createCustomRoutes } from './custom-routes.ts'
+import type { Engine } from './engine.ts'
 import { exampleOf } from './example.ts'
+import { createFormats } from './formats/media-types.ts'
 import { documentedBody, pascalCase, schemasOf, systemProperties, type ResourceSchemas } from './schemas.ts'
 
-export interface ResourceRoutesOptions {
-  definition: ResourceDefinition
-  store: Store
-  clock: Clock
+export interface ResourceRoutesOptions extends ListRouteOptions {
+  engine: Engine
+  idempotency: Idempotency
 }
 
+const JSON_FORMAT = { format: 'json' }
 const MERGE_PATCH = 'application/merge-patch+json'
+const ETAG = { description: 'The state of the record', required: true } as const
+const MINIMAL = 'Done, with Prefer: return=minimal'
+const WRITE_HEADERS = { 'Preference-Applied': '`return=minimal`, where the request preferred that' }
+const KEYED_HEADERS = {
+  ...WRITE_HEADERS,
+  'Idempotency-Replayed':
+    '`true` where the answer is that of an earlier request with the same Idempotency-Key',
+}
 
-/** List, create, read, replace, patch and delete of one resource. */
+const IF_NONE_MATCH: HeaderParameter = {
+  name: 'If-None-Match',
+  description: 'ETags that the client has: 304 where the record is still as one of them says',
+}
+const IDEMPOTENCY_KEY: HeaderParameter = {
+  name: 'Idempotency-Key',
+  description:
+    'Sent again within 24 hours with the same body, the request has the same answer and is not done again',
+  maxLength: MAX_KEY_LENGTH,
+}
+const PREFER: HeaderParameter = {
+  name: 'Prefer',
+  description: '`return=minimal`: an answer without a body',
+}
+
+function ifMatch({ requireIfMatch }: ResourceDefinition): HeaderParameter {
+  return {
+    name: 'If-Match',
+    description: 'The ETag of the record as the client has seen it: 412 where it has changed since',
+    required: requireIfMatch,
+  }
+}
+
+function conditionErrors({ requireIfMatch }: ResourceDefinition): ErrorCode[] {
+  return requireIfMatch ? ['precondition_failed', 'precondition_required'] : ['precondition_failed']
+}
+
+/** List, create, read, replace, patch and delete of one resource, and the routes of its own. */
 export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
-  const { definition } = options
-  const records = createRecords(options)
+  const { definition, engine, idempotency } = options
+  const expansions = expansionsOf(definition, options.resources)
+  const records = engine.recordsOf(definition.name)
   const serving: Serving = {
     definition,
     records,
@@ -34,14 +81,19 @@ export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
     toRecord: recordReader(definition),
     idOf: idReader(definition),
     schemas: schemasOf(definition),
+    idempotency,
+    expansions,
+    expand: createExpander(expansions, options.store),
   }
   return [
-    listRoute(serving),
+    createListRoute(options),
     createRoute(serving),
     readRoute(serving),
     replaceRoute(serving),
     patchRoute(serving),
     deleteRoute(serving),
+    ...(definition.softDelete ? [restoreRoute(serving)] : []),
+    ...createCustomRoutes(options),
   ]
 }
 
@@ -52,9 +104,13 @@ interface Serving {
   toRecord: (row: Row) => ApiRecord
   idOf: (text: string) => Id
   schemas: ResourceSchemas
+  idempotency: Idempotency
+  expansions: Expansions
+  expand: Expander
 }
 
-function createRoute({ definition, records, path, toRecord, schemas }: Serving): Route {
+function createRoute(serving: Serving): Route {
+  const { definition, records, path, toRecord, schemas } = serving
   const { name } = definition
   const one = documentedBody(definition, schemas.create)
   return route({
@@ -75,73 +131,183 @@ function createRoute({ definition, records, path, toRecord, schemas }: Serving):
       201: answer('The new record, or the new records', {
         schema: { oneOf: [schemas.record, manySchema(schemas.record)] },
         example: exampleOf(schemas.record),
-        headers: { Location: 'Where the record is; not given for an array' },
+        headers: {
+          Location: 'Where the record is; not given for an array',
+          ETag: 'The state of the record; not given for an array',
+          ...KEYED_HEADERS,
+        },
       }),
     },
-    errors: ['conflict'],
-    handler: async ({ body, principal, where }) => {
-      const { isArray, rows } = await records.create(body, { principal, where })
-      if (isArray) return new Reply(201, { data: rows.map(toRecord) })
-      const record = toRecord(rows[0] as Row)
-      return new Reply(201, record, { location: `${path}/${String(record.id)}` })
+    formats: createFormats(schemas.record, 'either'),
+    errors: ['idempotency_mismatch', ...errorsOf(definition, 'beforeCreate')],
+    requestHeaders: [IDEMPOTENCY_KEY, PREFER],
+    handler: (context) => {
+      const { body } = context
+      const answerOf = (rows: readonly Row[]) => {
+        if (Array.isArray(body)) return new Reply(201, { data: rows.map(toRecord) })
+        const row = rows[0] as Row
+        const location = `${path}/${String(row.id)}`
+        return new Reply(201, toRecord(row), { location, etag: entityTag(row, JSON_FORMAT) })
+      }
+      return writing(serving, context, {
+        act: async (also) => (await records.create(body, { ...callerOf(context), also })).rows,
+        answer: answerOf,
+      })
     },
   })
 }
 
 function readRoute(serving: Serving): Route {
-  const { records, toRecord, idOf } = serving
+  const { definition, records, toRecord, idOf, expansions, expand } = serving
+  const query: QueryContract<View> = {
+    parameters: viewParameters(definition, expansions),
+    parse: createViewReader({ definition, expansions }),
+  }
+  const schema = viewSchema(definition, expansions)
   return route({
     ...recordRoute(serving, 'GET', 'read'),
-    summary: `Read a record of ${serving.definition.name}`,
-    responses: { 200: recordAnswer(serving, 'The record') },
-    handler: async ({ params, where }) => toRecord(await records.read(idOf(params.id), where)),
+    summary: `Read a record of ${definition.name}`,
+    query,
+    requestHeaders: [IF_NONE_MATCH],
+    responses: {
+      200: answer('The record', {
+        schema,
+        example: exampleOf(serving.schemas.record),
+        headers: { ETag: 'The state of the record; none with expand' },
+      }),
+      304: answer('The record is as in If-None-Match', { headers: { ETag: ETAG } }),
+    },
+    handler: ({ params, where, query: { fields, expand: names }, principal, format, header }) =>
+      proceed<Row, Reply>(records.read(idOf(params.id), where), (row) => {
+        const view = (embedded?: Embedded) => new Reply(200, viewOf(toRecord(row), fields, embedded), tagged)
+        const tagged: Record<string, string> = {}
+        // What is embedded changes without the record: there is no tag.
+        if (names.length > 0) return expand([row], names, principal).then(([embedded]) => view(embedded))
+        tagged.etag = entityTag(row, { format, fields })
+        return isUnchanged(header, tagged.etag) ? new Reply(304, undefined, tagged) : view()
+      }),
   })
 }
 
 function replaceRoute(serving: Serving): Route {
-  const { records, toRecord, idOf, schemas } = serving
+  const { definition, records, idOf, schemas } = serving
   return route({
     ...recordRoute(serving, 'PUT', 'update'),
-    operationId: `replace${pascalCase(serving.definition.name)}`,
-    summary: `Replace a record of ${serving.definition.name}`,
+    operationId: `replace${pascalCase(definition.name)}`,
+    summary: `Replace a record of ${definition.name}`,
     description: 'Replaces every writable property; one that is left out takes its default or is absent.',
     body: bodyOf(serving, schemas.replace),
-    responses: { 200: recordAnswer(serving, 'The record as it is now') },
-    errors: ['conflict'],
-    handler: async ({ params, body, principal, where }) =>
-      toRecord(await records.replace(idOf(params.id), body, { principal, where })),
+    requestHeaders: [ifMatch(definition), PREFER],
+    responses: changeAnswers(serving, WRITE_HEADERS),
+    errors: [...conditionErrors(definition), ...errorsOf(definition, 'beforeUpdate')],
+    handler: async (context) => {
+      const caller = { ...callerOf(context), expect: conditionOf(context.header, definition.requireIfMatch) }
+      const row = await records.replace(idOf(context.params.id), context.body, caller)
+      return preferred(changed(serving, row, context.format), context.header)
+    },
   })
 }
 
 function patchRoute(serving: Serving): Route {
-  const { records, toRecord, idOf, schemas } = serving
+  const { definition, records, idOf, schemas } = serving
   return route({
     ...recordRoute(serving, 'PATCH', 'update'),
-    operationId: `patch${pascalCase(serving.definition.name)}`,
-    summary: `Change a record of ${serving.definition.name}`,
+    operationId: `patch${pascalCase(definition.name)}`,
+    summary: `Change a record of ${definition.name}`,
     description: 'JSON Merge Patch (RFC 7396): null takes the default or removes the property.',
     body: { ...bodyOf(serving, schemas.patch), mediaTypes: [MERGE_PATCH] },
-    responses: { 200: recordAnswer(serving, 'The record as it is now') },
-    errors: ['conflict'],
-    handler: async ({ params, body, principal, where }) =>
-      toRecord(await records.patch(idOf(params.id), body, { principal, where })),
+    requestHeaders: [ifMatch(definition), IDEMPOTENCY_KEY, PREFER],
+    responses: changeAnswers(serving, KEYED_HEADERS),
+    errors: [...conditionErrors(definition), 'idempotency_mismatch', ...errorsOf(definition, 'beforeUpdate')],
+    handler: async (context) => {
+      const { body, header } = context
+      const expect = conditionOf(header, definition.requireIfMatch)
+      const id = idOf(context.params.id)
+      return writing(serving, context, {
+        act: async (also) => [await records.patch(id, body, { ...callerOf(context), expect, also })],
+        answer: (rows) => changed(serving, rows[0] as Row, 'json'),
+      })
+    },
   })
 }
 
 function deleteRoute(serving: Serving): Route {
-  const { records, toRecord, idOf } = serving
+  const { definition, records, toRecord, idOf } = serving
   return route({
     ...recordRoute(serving, 'DELETE', 'delete'),
-    summary: `Delete a record of ${serving.definition.name}`,
-    responses: { 200: recordAnswer(serving, 'The record as it was') },
-    errors: ['conflict'],
-    handler: async ({ params, principal, where }) =>
-      toRecord(await records.delete(idOf(params.id), { principal, where })),
+    summary: `Delete a record of ${definition.name}`,
+    requestHeaders: [ifMatch(definition), PREFER],
+    responses: {
+      200: recordAnswer(serving, 'The record as it was'),
+      204: answer(MINIMAL, { headers: WRITE_HEADERS }),
+    },
+    errors: [...conditionErrors(definition), ...errorsOf(definition, 'beforeDelete')],
+    handler: async (context) => {
+      const caller = { ...callerOf(context), expect: conditionOf(context.header, definition.requireIfMatch) }
+      const row = await records.delete(idOf(context.params.id), caller)
+      return preferred(new Reply(200, toRecord(row)), context.header)
+    },
   })
 }
 
+/** The answer of a record that was changed. */
+function changed({ toRecord }: Serving, row: Row, format: string): Reply {
+  return new Reply(200, toRecord(row), { etag: entityTag(row, { format }) })
+}
+
+/** Does a write, or repeats the answer that it had under its Idempotency-Key; as the client prefers it. */
+async function writing({ idempotency }: Serving, context: WriteContext, write: Write): Promise<Reply> {
+  const { header, principal, body, target, format } = context
+  const { status, body: answer, headers } = await idempotency.once({ header, principal, target, body }, write)
+  // The stored answer has the tag of JSON; a replay may come in another format.
+  const etag = headers.etag === undefined ? {} : { etag: tagIn(headers.etag, format) }
+  return preferred(new Reply(status, answer, { ...headers, ...etag }), header)
+}
+
+type WriteContext = Pick<
+  Context<string, unknown, unknown, any>,
+  'header' | 'principal' | 'body' | 'target' | 'format'
+>
+
+function restoreRoute(serving: Serving): Route {
+  const { definition, records, path, idOf, schemas } = serving
+  return route({
+    method: 'POST',
+    access: ADMINISTRATORS,
+    path: `${path}/:id/restore`,
+    operationId: `restore${pascalCase(definition.name)}`,
+    summary: `Bring a deleted record of ${definition.name} back`,
+    tag: definition.name,
+    params: { id: systemProperties(definition).id as JsonSchema },
+    formats: createFormats(schemas.record, 'record'),
+    responses: { 200: recordAnswer(serving, 'The record as it is now', { ETag: ETAG }) },
+    errors: ['validation_failed', 'conflict'],
+    handler: async ({ params, format }) => changed(serving, await records.restore(idOf(params.id)), format),
+  })
+}
+
+function callerOf({
+  principal,
+  where,
+  requestId,
+}: Pick<Caller, 'principal' | 'where' | 'requestId'>): Caller {
+  return { principal, where, requestId, depth: 0, held: [], isAuthor: false }
+}
+
+/** A before hook may answer any `problem`. */
+function errorsOf({ hooks, validate }: ResourceDefinition, hook: BeforeHook): ErrorCode[] {
+  const isAsked = hooks[hook] !== undefined || (validate !== undefined && hook !== 'beforeDelete')
+  return ['conflict', ...(isAsked ? problemCodes : [])]
+}
+
+type BeforeHook = 'beforeCreate' | 'beforeUpdate' | 'beforeDelete'
+
 /** What the routes of one record have in common. */
-function recordRoute<const M extends Method>({ definition, path }: Serving, method: M, action: Action) {
+function recordRoute<const M extends Method>(
+  { definition, path, schemas }: Serving,
+  method: M,
+  action: Action,
+) {
   return {
     method,
     action,
@@ -150,6 +316,7 @@ function recordRoute<const M extends Method>({ definition, path }: Serving, meth
     operationId: `${action}${pascalCase(definition.name)}`,
     tag: definition.name,
     params: { id: systemProperties(definition).id as JsonSchema },
+    formats: createFormats(schemas.record, 'record'),
   }
 }
 
@@ -162,52 +329,28 @@ function asDecoded(value: unknown): unknown {
   return value
 }
 
-function recordAnswer({ schemas }: Serving, description: string): AnswerContract<any> {
-  return answer(description, { schema: schemas.record, example: exampleOf(schemas.record) })
+type AnswerHeaders = NonNullable<AnswerContract<any>['headers']>
+
+/** The answers to a change of a record. */
+function changeAnswers(serving: Serving, headers: AnswerHeaders) {
+  const all = { ETag: ETAG, ...headers }
+  return {
+    200: recordAnswer(serving, 'The record as it is now', all),
+    204: answer(MINIMAL, { headers: all }),
+  }
+}
+
+function recordAnswer(
+  { schemas }: Serving,
+  description: string,
+  headers: AnswerHeaders = {},
+): AnswerContract<any> {
+  return answer(description, { schema: schemas.record, example: exampleOf(schemas.record), headers })
 }
 
 /** A resource's types are known at run time only. */
 function answer(description: string, more: Omit<AnswerContract<any>, 'description'>): AnswerContract<any> {
   return { description, ...more }
-}
-
-function listRoute({ definition, records, path, toRecord, schemas: { record } }: Serving): Route {
-  const { name, pageSize, pageSizeMax } = definition
-  const schema = envelopeSchema(record, `${pascalCase(name)}List`)
-  return route({
-    method: 'GET',
-    action: 'list',
-    access: rule(definition, 'list'),
-    path,
-    operationId: `list${pascalCase(name)}`,
-    summary: `List ${name}, page by page`,
-    ...(definition.description === undefined ? {} : { description: definition.description }),
-    tag: name,
-    query: t.Object({
-      page: t.Optional(t.Integer({ minimum: 1, default: 1, description: 'From 1' })),
-      limit: t.Optional(
-        t.Integer({ minimum: 1, maximum: pageSizeMax, default: pageSize, description: 'Records on a page' }),
-      ),
-    }),
-    responses: {
-      200: answer('One page, in the order of the ids', {
-        schema,
-        example: envelope(
-          path,
-          [exampleOf(record) as ApiRecord],
-          { page: 1, limit: pageSize },
-          { items: 1, isExact: true },
-        ).body,
-        headers: { Link: 'The same links as in the body (RFC 8288)' },
-      }),
-    },
-    handler: async ({ query, where }) => {
-      const page = pageOf(query, definition)
-      const { rows, total } = await records.list(page, where)
-      const { body, header } = envelope(path, rows.map(toRecord), page, total)
-      return new Reply(200, body, { link: header })
-    },
-  })
 }
 
 function manySchema(record: JsonSchema): JsonSchema {
@@ -221,28 +364,4 @@ function manySchema(record: JsonSchema): JsonSchema {
 
 function rule(definition: ResourceDefinition, action: Action): Rule {
   return definition.access[action] ?? ADMINISTRATORS
-}
-
-function idReader({ id }: ResourceDefinition): (text: string) => Id {
-  if (id === 'uuid') {
-    return (text) => {
-      const lower = text.toLowerCase()
-      if (!UUID_PATTERN.test(lower)) throw invalidId('a UUID')
-      return lower
-    }
-  }
-  return (text) => {
-    if (!/^[1-9]\d*$/.test(text)) throw invalidId('a whole number from 1 up')
-    const number = Number(text)
-    // No id is that great, and a double would round it to another.
-    if (!Number.isSafeInteger(number)) throw new AppError('not_found')
-    return number
-  }
-}
-
-function invalidId(expected: string): AppError {
-  return new AppError('validation_failed', {
-    message: 'The id in the path is not valid',
-    details: [{ field: '/id', message: `Expected ${expected}` }],
-  })
 }

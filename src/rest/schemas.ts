@@ -15,6 +15,8 @@ export interface ResourceSchemas {
   merged: JsonSchema
   /** A merge patch, for the document: every property optional, null where null has a meaning. */
   patch: JsonSchema
+  /** What the author's own code may store: every field, `hidden` and `readOnly` ones too. */
+  stored: JsonSchema
 }
 
 /** The names that the server sets on every record of the resource. */
@@ -35,7 +37,7 @@ export function writableFields(definition: ResourceDefinition): Field[] {
 }
 
 export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
-  const { name, fields } = definition
+  const { name, fields, computed, softDelete } = definition
   const system = systemProperties(definition)
   const answered = fields.filter((field) => !field.hidden && !field.writeOnly)
   const writable = writableFields(definition)
@@ -56,10 +58,17 @@ export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
     record: {
       title: `${title}Record`,
       type: 'object',
-      properties: { id, ...properties(answered), ...times },
+      properties: {
+        id,
+        ...properties(answered),
+        ...properties(computed),
+        ...times,
+        ...(softDelete ? { deleted_at: DELETED_AT } : {}),
+      },
       required: [
         'id',
         ...answered.filter(isAlwaysAnswered).map((field) => field.name),
+        ...computed.filter((field) => !field.optional).map((field) => field.name),
         ...Object.keys(times),
       ],
       additionalProperties: false,
@@ -68,6 +77,28 @@ export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
     replace: { title: `${title}Replace`, ...body(replaceable) },
     merged: body(writable),
     patch: { title: `${title}Patch`, ...patchOf(body(writable)) },
+    stored: body(fields),
+  }
+}
+
+const DELETED_AT: JsonSchema = {
+  type: 'string',
+  format: 'date-time',
+  readOnly: true,
+  description: 'Only in the list of deleted records',
+}
+
+/** The names that a body may have and that have no effect in it, so that what was read can be sent back. */
+export function ignoredNames(definition: ResourceDefinition): string[] {
+  return Object.keys(ignoredProperties(definition))
+}
+
+function ignoredProperties(definition: ResourceDefinition): Record<string, JsonSchema> {
+  return {
+    ...properties(definition.fields.filter((field) => field.readOnly)),
+    ...properties(definition.computed),
+    ...systemProperties(definition),
+    ...(definition.softDelete ? { deleted_at: DELETED_AT } : {}),
   }
 }
 
@@ -76,10 +107,9 @@ export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
  * be sent back.
  */
 export function documentedBody(definition: ResourceDefinition, schema: JsonSchema): JsonSchema {
-  const ignored = definition.fields.filter((field) => field.readOnly)
   return {
     ...schema,
-    properties: { ...(schema.properties as object), ...properties(ignored), ...systemProperties(definition) },
+    properties: { ...(schema.properties as object), ...ignoredProperties(definition) },
   }
 }
 
@@ -87,7 +117,7 @@ function isAlwaysAnswered(field: Field): boolean {
   return field.nullable || !field.optional
 }
 
-function properties(fields: readonly Field[]): Record<string, JsonSchema> {
+function properties(fields: readonly Pick<Field, 'name' | 'schema'>[]): Record<string, JsonSchema> {
   return Object.fromEntries(fields.map(({ name, schema }) => [name, schema]))
 }
 

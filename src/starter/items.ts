@@ -7,7 +7,7 @@ export default defineResource({
 
   // What a record is. The server adds id, created_at, updated_at and, as `owned` is set, owner_id.
   schema: t.Object({
-    name: t.String({ minLength: 1, maxLength: 200 }),
+    name: t.String({ minLength: 1, maxLength: 200, search: true }),
     price: t.Number({ minimum: 0, index: true, description: 'In euro, without tax' }),
     description: t.Optional(t.String({ maxLength: 5000 })),
     in_stock: t.Boolean({ default: true }),

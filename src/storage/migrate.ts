@@ -1,188 +1,171 @@
-// Makes the tables of a database follow the declarations, as far as nothing can be lost: new tables, columns and
-// indexes. Everything else is refused, all of it at once, before anything is changed.
+// Brings a database to the declarations: written migrations one by one, then what the declarations ask for by
+// themselves. Each step is one transaction under the write lock, so that it may be killed at any moment, and of two
+// processes that start at once only the first has something to do.
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { StartError } from '../core/errors.ts'
+import {
+  type MigrationFile,
+  applyFile,
+  fileNumber,
+  nextNumber,
+  pendingFiles,
+  readMigrationFiles,
+  recordFile,
+} from './migration-files.ts'
+import { type Plan, makePlan } from './migration-plan.ts'
+import { copyDatabase } from './sqlite/database.ts'
 import type { Database } from './sqlite/database.ts'
 import { readAtStart, writeAtStart } from './sqlite/lock.ts'
-import {
-  type StoredColumn,
-  type StoredTable,
-  addColumn,
-  createIndex,
-  createTable,
-  describeReference,
-  dropIndex,
-  hasDuplicates,
-  indexName,
-  readTable,
-  readTableNames,
-} from './sqlite/schema.ts'
-import type { Column, Table } from './store.ts'
-import { checkValue } from './values.ts'
+import type { Table } from './store.ts'
 
-export interface Plan {
-  /** What is to be run, in this order. */
-  statements: readonly string[]
-  /** What keeps the database from following the declarations: each names table, column and remedy. */
-  problems: readonly string[]
-  /** Tables that are neither declared nor internal. They are left alone. */
-  undeclared: readonly string[]
-  /** There is no table of ours yet. */
-  isEmpty: boolean
+export type { Plan }
+
+/** What there is to do, and with what plan once the files are applied. */
+export interface MigrationPlan extends Plan {
+  /** Files that are still to be applied; none of an empty database, which is set up as declared. */
+  files: readonly MigrationFile[]
 }
 
-/** Compares the database with the declarations; it changes nothing. Throws StartError where it can't be read. */
-export function planMigration(database: Database, tables: readonly Table[]): Plan {
-  return readAtStart(database, () => compare(database, tables))
+/** What was done. */
+export interface Migration extends Plan {
+  /** Names of the files that were applied. */
+  applied: readonly string[]
+  /** Where the database as it was before is kept, if a file was applied. */
+  copy: string | undefined
 }
 
 /**
- * Brings the database to the declarations in one transaction and gives the plan that was followed. The plan is made
- * inside it, so that of two processes that start at once only the first has something to do. Throws StartError with
- * every problem, and then nothing has changed.
+ * Compares the database with the declarations and the files of the folder, where one is given; it changes nothing. To
+ * see what the files leave to do it runs them and takes it all back. Throws StartError where that or a file can't be
+ * done.
  */
-export function applyMigration(database: Database, tables: readonly Table[]): Plan {
-  return writeAtStart(database, () => {
-    const plan = compare(database, tables)
-    if (plan.problems.length > 0) throw refusal(database.filename, plan.problems)
-    for (const statement of plan.statements) database.run(statement)
-    return plan
-  })
+export function planMigration(database: Database, tables: readonly Table[], folder?: string): MigrationPlan {
+  const files = readPending(database, folder)
+  if (files.length === 0) return { ...readAtStart(database, () => makePlan(database, tables)), files }
+  const plan = readAtStart(database, () => makePlan(database, tables))
+  if (plan.isEmpty) return { ...plan, files: [] }
+  const undo = new Error('Undone')
+  let preview = plan
+  try {
+    writeWithoutKeys(database, () => {
+      for (const file of files) applyFile(database, file)
+      preview = makePlan(database, tables)
+      throw undo
+    })
+  } catch (error) {
+    if (error !== undo) throw error
+  }
+  return { ...preview, files }
 }
 
-/** Throws StartError with every problem that keeps the database from following the declarations; it changes nothing. */
-export function refuseUnfit(database: Database, tables: readonly Table[]): void {
-  const { problems } = planMigration(database, tables)
-  if (problems.length > 0) throw refusal(database.filename, problems)
+/** Whether anything would be changed in a database that is not empty. It runs no file. */
+export function isBehind(database: Database, tables: readonly Table[], folder?: string): boolean {
+  const { isEmpty, statements } = readAtStart(database, () => makePlan(database, tables))
+  return !isEmpty && (statements.length > 0 || readPending(database, folder).length > 0)
 }
 
-function refusal(path: string, problems: readonly string[]): StartError {
+/**
+ * Applies the files of the folder, where one is given, and brings the database to the declarations. Throws StartError
+ * with every problem; files that were applied before it stay applied.
+ */
+export function applyMigration(database: Database, tables: readonly Table[], folder?: string): Migration {
+  const files = folder === undefined ? [] : readMigrationFiles(folder)
+  const applied: string[] = []
+  let copy: string | undefined
+  for (;;) {
+    const plan = writeWithoutKeys(database, () => {
+      const plan = makePlan(database, tables)
+      const [file] = plan.isEmpty ? [] : pendingFiles(database, files)
+      if (file === undefined) return follow(database, plan, files)
+      copy ??= copyBefore(database, file)
+      applyFile(database, file)
+      checkKeys(database, `Migration ${file.name}`)
+      applied.push(file.name)
+      return undefined
+    })
+    if (plan !== undefined) return { ...plan, applied, copy }
+  }
+}
+
+function follow(database: Database, plan: Plan, files: readonly MigrationFile[]): Plan {
+  if (plan.problems.length > 0) throw refusal(database.filename, plan, files)
+  for (const statement of plan.statements) database.run(statement)
+  // A database that is set up as declared needs no file that led others there.
+  if (plan.isEmpty) for (const file of files) recordFile(database, file)
+  if (plan.statements.some((statement) => statement.startsWith('ALTER TABLE "_hipflask_new_'))) {
+    checkKeys(database, 'The change of the tables')
+  }
+  return plan
+}
+
+function readPending(database: Database, folder: string | undefined): MigrationFile[] {
+  if (folder === undefined) return []
+  return readAtStart(database, () => pendingFiles(database, readMigrationFiles(folder)))
+}
+
+/**
+ * Throws StartError with every problem that keeps the database from following the declarations, unless there are
+ * files to apply, which may solve them. It changes nothing.
+ */
+export function refuseUnfit(database: Database, tables: readonly Table[], folder?: string): void {
+  const plan = readAtStart(database, () => makePlan(database, tables))
+  if (plan.problems.length === 0 || readPending(database, folder).length > 0) return
+  throw refusal(database.filename, plan, folder === undefined ? [] : readMigrationFiles(folder))
+}
+
+function refusal(path: string, { problems, remedies }: Plan, files: readonly MigrationFile[]): StartError {
   const list = problems.map((problem) => `\n- ${problem}`).join('')
-  return new StartError(`Database ${path} cannot follow the declarations, nothing was changed:${list}`)
+  const message = `Database ${path} cannot follow the declarations, nothing was changed:${list}`
+  if (remedies.length === 0) return new StartError(message)
+  const name = `migrations/${fileNumber(nextNumber(files))}_NAME.sql`
+  return new StartError(
+    `${message}\nA migration could be, in ${name} (hipflask migrate new NAME writes it):\n${scriptOf(remedies)}`,
+  )
 }
 
-function compare(database: Database, tables: readonly Table[]): Plan {
-  const existing = readTableNames(database)
-  const declared = new Set(tables.map(({ name }) => name))
-  const statements: string[] = []
-  const problems: string[] = []
-  for (const table of tables) {
-    if (existing.includes(table.name)) {
-      const changes = planTable(database, table)
-      statements.push(...changes.statements)
-      problems.push(...changes.problems)
-    } else {
-      statements.push(createTable(table), ...planIndexes(table, []))
-    }
-  }
-  return {
-    statements,
-    problems,
-    undeclared: existing.filter((name) => !declared.has(name) && !isInternal(name)),
-    isEmpty: !existing.some((name) => declared.has(name) || isInternal(name)),
+/** Statements and comments as the text of a file. */
+export function scriptOf(statements: readonly string[]): string {
+  return statements.map((statement) => (statement.startsWith('--') ? statement : `${statement};`)).join('\n')
+}
+
+// ── Transactions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Others may rebuild a large table meanwhile. */
+const LOCK_WAIT_MS = 60_000
+
+// SQLite knows no way to turn foreign keys off within a transaction, and none to remake a table while they are on.
+function writeWithoutKeys<T>(database: Database, work: () => T): T {
+  database.run('PRAGMA foreign_keys = OFF')
+  try {
+    return writeAtStart(database, work, LOCK_WAIT_MS)
+  } finally {
+    database.run('PRAGMA legacy_alter_table = OFF')
+    database.run('PRAGMA foreign_keys = ON')
   }
 }
 
-type Changes = Pick<Plan, 'statements' | 'problems'>
-
-const BY_HAND = 'or change it by hand, in a copy of the database'
-
-function planTable(database: Database, table: Table): Changes {
-  const stored = readTable(database, table.name)
-  const problem = tableProblem(table, stored)
-  if (problem !== undefined) return { statements: [], problems: [problem] }
-
-  const statements: string[] = []
-  const problems = undeclaredColumns(table, stored)
-  for (const column of table.columns) {
-    const at = `${table.name}.${column.name}`
-    const storedColumn = stored.columns.get(column.name)
-    if (storedColumn === undefined) {
-      if (column.default !== undefined) checkValue(table, column, column.default)
-      const obstacle = stored.hasRows ? additionProblem(column, at) : undefined
-      if (obstacle === undefined) statements.push(addColumn(table, column))
-      else problems.push(obstacle)
-    } else {
-      problems.push(...columnProblems(column, storedColumn, at))
-      const isNewlyUnique = column.unique === true && !stored.indexes.includes(`${at}.unique`)
-      if (isNewlyUnique && hasDuplicates(database, table.name, column.name)) {
-        problems.push(
-          `Column ${at} has the same value in several rows: make them differ, or declare it not unique`,
-        )
-      }
-    }
-  }
-  return { statements: [...statements, ...planIndexes(table, stored.indexes)], problems }
+function checkKeys(database: Database, what: string): void {
+  const broken = database.query<{ table: string; parent: string }, []>('PRAGMA foreign_key_check').get()
+  if (broken === null) return
+  throw new StartError(
+    `${what} would leave rows of ${broken.table} that refer to no row of ${broken.parent}: nothing was changed`,
+  )
 }
 
-function tableProblem({ name, id }: Table, stored: StoredTable): string | undefined {
-  if (stored.id === undefined) {
-    return `Table ${name} was not made by hipflask: rename it, or give the resource another name`
-  }
-  if (stored.id === id) return undefined
-  return `Table ${name} has ${stored.id} ids, ${id} ids are declared: declare ${stored.id} ids, ${BY_HAND}`
-}
-
-function undeclaredColumns({ name, columns }: Table, stored: StoredTable): string[] {
-  const declared = new Set(columns.map((column) => column.name))
-  return [...stored.columns.keys()]
-    .filter((column) => !declared.has(column))
-    .map(
-      (column) =>
-        `Column ${name}.${column} is stored but not declared: declare it again (${column === 'owner_id' ? 'owned: true' : 't.Optional, hidden: true to keep it out of the API'}), or drop it by hand, in a copy of the database`,
-    )
-}
-
-/** Why a column can't be added to a table that has rows. */
-function additionProblem(column: Column, at: string): string | undefined {
-  const hasValue = column.default !== undefined && column.default !== null
-  if (!column.nullable && !hasValue) {
-    return `Column ${at} is new and required, but there are rows without it: give it a default, or make it optional`
-  }
-  if (column.unique === true && hasValue) {
-    return `Column ${at} is new and unique, but all rows would get the same default: make it optional, without default`
-  }
-  if (column.references !== undefined && hasValue) {
-    return `Column ${at} is new and a reference, which can have no default: make it optional, without default`
-  }
-  return undefined
-}
-
-function columnProblems(column: Column, stored: StoredColumn, at: string): string[] {
-  const problems: string[] = []
-  if (stored.kind !== column.kind) {
-    const kind = stored.kind ?? 'of an unknown kind'
-    problems.push(
-      `Column ${at} is ${kind}, ${column.kind} is declared: use another name for the new kind, ${BY_HAND}`,
-    )
-  }
-  if (stored.nullable !== column.nullable) {
-    const [is, declared] = stored.nullable ? ['optional', 'required'] : ['required', 'optional']
-    problems.push(`Column ${at} is ${is}, ${declared} is declared: declare it ${is}, ${BY_HAND}`)
-  }
-  const reference = describeReference(column)
-  if (stored.reference !== reference) {
-    const is = stored.reference === undefined ? 'no reference' : `a reference to ${stored.reference}`
-    const declared = reference === undefined ? 'none' : `one to ${reference}`
-    problems.push(`Column ${at} is ${is}, ${declared} is declared: declare it as it is, ${BY_HAND}`)
-  }
-  return problems
-}
-
-/** Stale indexes first: one of a column that became unique makes room for its successor. */
-function planIndexes(table: Table, stored: readonly string[]): string[] {
-  const wanted = new Map<string, Column>()
-  for (const column of table.columns) {
-    const name = indexName(table, column)
-    if (name !== undefined) wanted.set(name, column)
-  }
-  return [
-    ...stored.filter((name) => !wanted.has(name)).map(dropIndex),
-    ...[...wanted]
-      .filter(([name]) => !stored.includes(name))
-      .map(([name, column]) => createIndex(table, column, name)),
-  ]
-}
-
-function isInternal(name: string): boolean {
-  return name.startsWith('_hipflask_')
+/**
+ * Keeps the database as it is in a file beside it, only for its owner. The write lock is held, so that nothing that is
+ * written before the migration is missing from it. A copy that was cut short never has the name of one that is whole.
+ */
+function copyBefore(database: Database, { number }: MigrationFile): string | undefined {
+  if (database.filename === ':memory:') return undefined
+  const path = `${database.filename}.before-${fileNumber(number)}`
+  const unfinished = `${path}.unfinished`
+  rmSync(unfinished, { force: true })
+  closeSync(openSync(unfinished, 'wx', 0o600))
+  copyDatabase(database, unfinished)
+  const file = openSync(unfinished, 'r+')
+  fsyncSync(file)
+  closeSync(file)
+  renameSync(unfinished, path)
+  return path
 }

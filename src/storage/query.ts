@@ -26,15 +26,35 @@ export interface SortKey {
   direction: 'asc' | 'desc'
 }
 
-/** A page of a table: by `sort` and then by id, from `offset`. */
+/** A place in an order: the values of all its sort keys before the id, and the id, of the row that was seen last. */
+export interface Keyset {
+  values: readonly (FilterValue | null)[]
+  id: number | string
+}
+
+/**
+ * Rows of a table in the order of `sort` and then of id, from `offset` or after a place. Nulls come first ascending and
+ * last descending; ids go the way of the last sort key.
+ */
 export interface ListQuery {
   table: string
   where?: Filter | undefined
   sort?: readonly SortKey[] | undefined
   limit: number
   offset?: number | undefined
+  /** Not together with `offset`; a search needs a `sort` for it. */
+  after?: Keyset | undefined
+  /**
+   * Words that a row's search columns must have, all of them, the last one also as a beginning. Without `sort` the best
+   * of the newest 1,000 matches come first; text without a word finds nothing. Any text is a search, never an error.
+   */
+  search?: string | undefined
+  /** Soft-deleted rows instead of the living ones. */
+  deleted?: boolean | undefined
 }
 
+/** Matches of a search that are ranked where it has no `sort`: the newest ones. */
+export const SEARCH_RANKED_MAX = 1000
 /** Deepest nesting of `or` and `and`; a filter without either has depth 1. */
 export const FILTER_DEPTH_MAX = 8
 /** Most conditions in one filter. */

@@ -1,5 +1,6 @@
 // The port that the rest of the program reads and writes through. Every engine passes the one suite of
 // test/storage/store-suite.ts. A transaction is a list of operations, never a callback that could await.
+import type { Eventual } from '../core/eventual.ts'
 import type { Filter, ListQuery } from './query.ts'
 
 export type Id = number | string
@@ -30,8 +31,13 @@ export interface Column {
  */
 export interface Table {
   name: string
-  id: 'integer' | 'uuid'
+  /** `given`: an integer that every insert brings with it. */
+  id: 'integer' | 'uuid' | 'given'
   columns: readonly Column[]
+  /** Text columns that `ListQuery.search` looks in. */
+  search?: readonly string[]
+  /** A row with `deleted_at` (a nullable text column) is gone for get, list, count and unique, unless asked for. */
+  softDelete?: boolean
 }
 
 /** A stored row: `id`, `_version` and the columns. Booleans and JSON are JavaScript values, as they were given. */
@@ -45,12 +51,15 @@ export type Values = Readonly<Record<string, Value>>
 export interface Insert {
   kind: 'insert'
   table: string
-  /** Given for uuid ids; for integer ids the engine makes one. */
-  id?: string
+  /** Needed unless the engine makes the ids of the table. */
+  id?: Id
   values: Values
 }
 
-/** Changes the row with this id if it still has `version` (where given) and passes `where` (where given). */
+/**
+ * Changes the row with this id if it still has `version` (where given) and passes `where` (where given), be it living
+ * or soft-deleted: so a row is deleted softly, and restored.
+ */
 export interface Update {
   kind: 'update'
   table: string
@@ -71,24 +80,88 @@ export interface Delete {
 
 export type Operation = Insert | Update | Delete
 
-/** An operation, or a function of the earlier rows of the same commit; it runs inside the transaction, so it must not wait. */
-export type Step = Operation | ((rows: readonly Row[]) => Operation)
+/**
+ * An operation, or a function of the earlier rows of the same commit. It runs inside the transaction, so it must not
+ * wait; what it throws undoes the commit, and undefined is no operation.
+ */
+export type Step = Operation | ((rows: readonly Row[]) => Operation | undefined)
+
+/** A row on its way into a table. Without an id the engine makes one, where it makes ids. */
+export interface LoadRow {
+  /** Its number where it comes from, by which faults name it: each greater than the one before. */
+  row: number
+  id: Id | undefined
+  values: Values
+}
+
+/** Why a row can't be stored: an earlier row of the load has the value, a stored row has it, or no row has the id. */
+export interface LoadFault {
+  row: number
+  column: string
+  problem: 'repeated' | 'taken' | 'missing'
+}
+
+/**
+ * Rows on their way into a table, as many as there may be: they wait beside it on the disk, where they bother nobody,
+ * and go into it all at once. All but `commit` leaves the table alone. Methods throw StartError where the engine fails
+ * or others keep the lock.
+ */
+export interface Load extends AsyncDisposable {
+  add(rows: readonly LoadRow[]): Promise<void>
+  /** The first faults, at most `limit`, in the order of the rows; and how many there are in all. */
+  faults(limit: number): Promise<{ first: readonly LoadFault[]; total: number }>
+  /**
+   * Stores every row or none. Throws UniqueError or BrokenReferenceError where another process came in between: then
+   * `faults` says what is wrong now. `onProgress` gets how many rows are in; it must not wait.
+   */
+  commit(onProgress?: (rows: number) => void): Promise<void>
+}
+
+/** Which rows of a table with `softDelete` a read sees. */
+export interface ReadOptions {
+  /** The soft-deleted ones instead of the living. */
+  deleted?: boolean | undefined
+}
+
+export interface CountOptions extends ReadOptions {
+  /** Where counting stops; without it all are counted. */
+  limit?: number | undefined
+  /** As in `ListQuery`. */
+  search?: string | undefined
+}
+
+/** Rows to delete because of their age. */
+export interface Sweep {
+  table: string
+  /** A text column of times, RFC 3339, UTC, milliseconds. It should be indexed. */
+  column: string
+  /** Rows of before this time are deleted, the oldest first. */
+  before: string
+  /** The most rows of this call. */
+  limit: number
+}
 
 export interface Store {
-  /** The row with this id, if it is there and passes `where`. */
-  get(table: string, id: Id, where?: Filter): Promise<Row | undefined>
+  /** The row with this id, if it is there and passes `where`; at once where the engine is in this process. */
+  get(table: string, id: Id, where?: Filter, options?: ReadOptions): Eventual<Row | undefined>
+  /** Throws AppError `unavailable` where too many reads wait that no index serves, as does `count`. */
   list(query: ListQuery): Promise<Row[]>
   /**
-   * How many rows. Without `where` it is exact and costs the same at any size; with `where` it stops counting
-   * at `limit`.
+   * How many rows. Without filter, search and deletion it is exact and costs the same at any size.
    */
-  count(table: string, where?: Filter, limit?: number): Promise<number>
+  count(table: string, where?: Filter, options?: CountOptions): Promise<number>
   /**
    * All steps or none, durable when it resolves. Gives the row after each step (for a delete, the row as it was).
    * Throws StaleError where an update or delete found no row that meets its conditions; UniqueError or
    * BrokenReferenceError where a constraint broke; AppError `unavailable` where the engine can't write now.
    */
   commit(steps: readonly Step[]): Promise<readonly Row[]>
+  /** Deletes old rows in one commit of its own; gives how many. Call it again while it gives `limit`. */
+  deleteOlderThan(sweep: Sweep): Promise<number>
+  /** 32 random bytes that are made once for this name and kept in the database: all nodes get the same. */
+  secret(name: string): Promise<Uint8Array>
+  /** Begins a load; a store does one at a time. Dispose of it in the end. */
+  load(table: string): Promise<Load>
   /** Throws AppError `unavailable` where the database does not answer. */
   check(): Promise<void>
   /** Finishes what is queued and closes. */

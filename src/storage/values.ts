@@ -15,7 +15,7 @@ export function checkValue(table: Table, column: Column, value: Value | undefine
 
 /** Throws TypeError unless the id is of the table's kind. */
 export function checkId(table: Table, id: Id): void {
-  if (table.id === 'integer' ? Number.isSafeInteger(id) : isStorableText(id)) return
+  if (table.id === 'uuid' ? isStorableText(id) : Number.isSafeInteger(id)) return
   throw new TypeError(`Table ${table.name} needs an id of kind ${table.id}`)
 }
 

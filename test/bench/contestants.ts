@@ -26,6 +26,12 @@ export interface Running extends AsyncDisposable {
   stop: () => Promise<void>
 }
 
+// However the bench ends, its servers end with it.
+const children = new Set<Subprocess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
 const ROOT = join(import.meta.dir, '../..')
 const START_TIMEOUT_MS = 10_000
 
@@ -80,9 +86,11 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
     stdout: 'pipe',
     stderr: 'inherit',
   })
+  children.add(child)
   const stop = async () => {
     child.kill()
     await child.exited
+    children.delete(child)
   }
   try {
     const url = await addressOf(child)

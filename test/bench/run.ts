@@ -1,8 +1,7 @@
 // Compares dist/hipflask with a hand-written server of the same routes (rival.ts) in one run, in turns, and prints a
 // table. It asserts nothing, since a busy machine would fail it. `--quick` gives a rough idea in a third of the time.
 import { Database } from 'bun:sqlite'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   databaseOf,
@@ -37,12 +36,10 @@ if (Bun.which('wrk') === null) {
   console.log('dist/hipflask is not there: run `bun run build` first')
 } else {
   // Not in the folder for temporary files, which often is in memory: there a sync to disk costs nothing.
-  const folder = await mkdtemp(join(DIST, 'bench-'))
-  try {
-    await compare(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const folder = mkdtempSync(join(DIST, 'bench-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  await compare(folder)
 }
 
 async function compare(folder: string): Promise<void> {
@@ -66,6 +63,7 @@ async function compare(folder: string): Promise<void> {
     processorRow(reads),
     speedRow('durable create by 64 clients, requests/s', creates, '≥ 1.5 ×'),
     processorRow(creates),
+    ['  one sync of this disk, ms', format(measureSync(folder)), '', '', ''],
     speedRow(`page and total of ${ROWS}, requests/s`, lists, '≥ 30 ×'),
     processorRow(lists),
     row('start to ready, ms', starts, '< 150 ms'),
@@ -95,6 +93,20 @@ async function measureStarts(contestants: Both<Contestant>): Promise<Both<number
     }
   }
   return { hipflask: median(times.hipflask), rival: median(times.rival) }
+}
+
+/** The median of writes of 64 KiB: what a durable write waits for. A slow disk, or a busy machine, shows here. */
+function measureSync(folder: string): number {
+  const file = openSync(join(folder, 'sync'), 'w')
+  const bytes = new Uint8Array(64 * 1024)
+  const times = Array.from({ length: 200 }, () => {
+    writeSync(file, bytes, 0, bytes.length, 0)
+    const startedAt = performance.now()
+    fdatasyncSync(file)
+    return performance.now() - startedAt
+  })
+  closeSync(file)
+  return median(times)
 }
 
 /** Rounds in turns, so that what else the machine does meets both. The first round warms up and is not counted. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { environmentExample } from '../../src/cli/init.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { starter } from '../../src/starter/index.ts'
+import { checkTypes, faultyLines, foundMistakes } from '../support/type-check.ts'
 import { run } from './run.ts'
 
 const ROOT = join(import.meta.dir, '../..')
@@ -120,29 +121,10 @@ describe('.env.example', () => {
 })
 
 describe('an editor without node_modules', () => {
-  async function check(...more: string[]): Promise<{ exitCode: number; output: string }> {
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-    const process_ = Bun.spawn([process.execPath, tsc, '-p', folder, '--pretty', 'false', ...more], {
-      cwd: folder,
-    })
-    const [exitCode, output] = await Promise.all([process_.exited, new Response(process_.stdout).text()])
-    return { exitCode, output }
-  }
-
-  /** The line numbers of the faults of resources/probe.ts. */
-  async function faultyLines(text: string): Promise<number[]> {
-    await run('init', { cwd: folder })
-    await writeFile(join(folder, 'resources/probe.ts'), text)
-    const { output } = await check()
-    const found = [...output.matchAll(/^(\S+?)\((\d+),\d+\): error/gm)]
-    expect(found.map(([, file]) => file)).toEqual(found.map(() => 'resources/probe.ts'))
-    return [...new Set(found.map(([, , line]) => Number(line)))].sort((a, b) => a - b)
-  }
-
   test('finds no fault in what init wrote, the declarations included', async () => {
     await run('init', { cwd: folder })
-    expect(await check()).toEqual({ exitCode: 0, output: '' })
-    expect(await check('--skipLibCheck', 'false')).toEqual({ exitCode: 0, output: '' })
+    expect(await checkTypes(folder)).toEqual({ exitCode: 0, output: '' })
+    expect(await checkTypes(folder, '--skipLibCheck', 'false')).toEqual({ exitCode: 0, output: '' })
   })
 
   test('has declarations that import nothing', async () => {
@@ -168,14 +150,13 @@ describe('an editor without node_modules', () => {
       export const seen: [number, 'memo' | 'task', string | null, string | undefined] = [item.price, item.kind, item.note, item.text]
       console.log(new URL('https://example.com').host, fetch)
     `
-    expect(await faultyLines(text)).toEqual([])
+    await run('init', { cwd: folder })
+    expect(await faultyLines(folder, text)).toEqual([])
   })
 
   test('finds every mistake', async () => {
-    const lines = MISTAKES.map(([, line], at) => `export const mistake${at} = ${line}`)
-    const first = PREAMBLE.split('\n').length + 1
-    const found = await faultyLines(`${PREAMBLE}\n${lines.join('\n')}\n`)
-    expect(found.map((line) => MISTAKES[line - first]?.[0])).toEqual(MISTAKES.map(([name]) => name))
+    await run('init', { cwd: folder })
+    expect(await foundMistakes(folder, PREAMBLE, MISTAKES)).toEqual(MISTAKES.map(([name]) => name))
   })
 })
 
@@ -205,7 +186,7 @@ const MISTAKES: [string, string][] = [
   ['unsupported kind', 't.Date()'],
   ['option of the wrong type', "t.String({ unique: 'yes' })"],
   ['unknown declaration option', declare('ownd: true')],
-  ['option of a later version', declare('softDelete: true')],
+  ['declaration option of the wrong type', declare("softDelete: 'yes'")],
   ['missing schema', "defineResource({ name: 'x' })"],
   ['schema that is no object', "defineResource({ name: 'x', schema: t.String() })"],
   ['unknown kind of id', declare("id: 'text'")],

@@ -224,7 +224,10 @@ describe('a mistake in a rule', () => {
       expect([response.status, JSON.parse(text).error.code]).toEqual([500, 'internal_error'])
       expect(text).not.toMatch(/canary|no_such_field|promise/)
       const id = response.headers.get('x-request-id')!
-      const line = world.log().find((one) => one.includes(id))
+      const lineOf = () => world.log().find((one) => one.includes(id))
+      // The answer may be faster than the log.
+      for (let wait = 0; lineOf() === undefined && wait < 100; wait++) await Bun.sleep(10)
+      const line = lineOf()
       expect(line).toMatch(/canary-rule-secret|no_such_field|promise/)
     })
   }

@@ -39,9 +39,9 @@ describe('a bad declaration stops the start and leaves nothing behind', () => {
       [/a\.ts: option 'colour'/],
     ],
     [
-      'an option of a later version',
-      { 'a.ts': resource("{ name: 'a', schema: t.Object({}), softDelete: true }") },
-      [/softDelete/],
+      'an option of the wrong type',
+      { 'a.ts': resource("{ name: 'a', schema: t.Object({}), softDelete: 'yes' }") },
+      [/a\.ts: option 'softDelete' must be true or false/],
     ],
     [
       'a bad name',

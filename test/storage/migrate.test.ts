@@ -31,6 +31,7 @@ beforeEach(() => {
 })
 afterEach(() => database.close(true))
 
+const isOfTables = (statement: string) => !/_hipflask_(?:idempotency|secrets)/.test(statement)
 const schema = () => database.query('SELECT * FROM sqlite_schema ORDER BY rowid').values()
 const addRows = (count: number) => {
   const names = planMigration(database, []).undeclared
@@ -42,17 +43,20 @@ describe('an empty database', () => {
   test('is set up in full, strict, with ids that are not reused and every reference indexed', () => {
     const plan = planMigration(database, TABLES)
     expect(plan).toMatchObject({ problems: [], undeclared: [], isEmpty: true })
-    expect(plan.statements).toEqual([
+    expect(plan.statements.filter(isOfTables)).toEqual([
       'CREATE TABLE "things" (\n  id INTEGER PRIMARY KEY AUTOINCREMENT,\n  _version INTEGER NOT NULL,\n' +
         '  "name" TEXT,\n  "price" REAL,\n  "amount" INTEGER,\n  "done" INT,\n  "extra" ANY\n) STRICT',
       'CREATE INDEX "things.price.index" ON "things" ("price")',
       'CREATE TABLE "people" (\n  id TEXT PRIMARY KEY NOT NULL,\n  _version INTEGER NOT NULL,\n' +
         '  "email" TEXT NOT NULL,\n  "friend" TEXT REFERENCES "people" (id)\n) STRICT',
       'CREATE UNIQUE INDEX "people.email.unique" ON "people" ("email")',
-      'CREATE INDEX "people.friend.index" ON "people" ("friend")',
+      'CREATE INDEX "people.friend.index" ON "people" ("friend", "id")',
       'CREATE TABLE "books" (\n  id INTEGER PRIMARY KEY AUTOINCREMENT,\n  _version INTEGER NOT NULL,\n' +
         '  "code" TEXT NOT NULL,\n  "author" TEXT REFERENCES "people" (id),\n' +
         '  "reader" TEXT REFERENCES "people" (id) ON DELETE SET NULL\n) STRICT',
+      'CREATE TRIGGER "_hipflask_cleared_books$reader" AFTER UPDATE OF "reader" ON "books"\n' +
+        'WHEN NEW."reader" IS NULL AND NEW._version = OLD._version\n' +
+        'BEGIN\n  UPDATE "books" SET _version = _version + 1 WHERE _rowid_ = NEW._rowid_;\nEND',
       'CREATE UNIQUE INDEX "books.code.unique" ON "books" ("code")',
       'CREATE INDEX "books.author.index" ON "books" ("author")',
       'CREATE INDEX "books.reader.index" ON "books" ("reader")',
@@ -61,13 +65,15 @@ describe('an empty database', () => {
   })
 
   test('has nothing left to do afterwards', () => {
-    expect(applyMigration(database, TABLES).statements).toHaveLength(9)
+    expect(applyMigration(database, TABLES).statements.filter(isOfTables)).toHaveLength(10)
     createSqliteStore({ database, tables: TABLES })
     expect(planMigration(database, TABLES)).toEqual({
       statements: [],
       problems: [],
+      remedies: [],
       undeclared: [],
       isEmpty: false,
+      files: [],
     })
   })
 
@@ -197,7 +203,7 @@ describe('what can lose nothing', () => {
     applyMigration(database, [items(text('name'))])
     database.run('CREATE INDEX mine ON items (name)')
     database.run('CREATE INDEX "mine.name.index" ON items (name)')
-    expect(planMigration(database, [items(text('name'))])).toEqual({
+    expect(planMigration(database, [items(text('name'))])).toMatchObject({
       statements: [],
       problems: [],
       undeclared: ['foreigners', 'views', 'words'],
@@ -239,13 +245,8 @@ describe('what could lose something is refused', () => {
     ],
     [
       'required from now on',
-      { before: [items(name)], after: [items(text('name', { nullable: false }))] },
-      /items\.name is optional, required is declared/,
-    ],
-    [
-      'optional from now on',
-      { before: [items(text('name', { nullable: false }))], after: [items(name)] },
-      /items\.name is required, optional is declared/,
+      { before: [items(name)], after: [items(text('name', { nullable: false }))], rows: 1 },
+      /items\.name is optional, required is declared, and there are rows without it/,
     ],
     [
       'another kind of ids',
@@ -256,26 +257,6 @@ describe('what could lose something is refused', () => {
       'another kind of ids, back',
       { before: [{ ...items(name), id: 'uuid' }], after: [items(name)] },
       /Table items has uuid ids, integer ids are declared/,
-    ],
-    [
-      'a reference from now on',
-      { before: [owners, items(text('owner', { kind: 'integer' }))], after: [owners, items(reference())] },
-      /items\.owner is no reference, one to owners is declared/,
-    ],
-    [
-      'no reference any more',
-      { before: [owners, items(reference())], after: [owners, items(text('owner', { kind: 'integer' }))] },
-      /items\.owner is a reference to owners, none is declared/,
-    ],
-    [
-      'another reference',
-      { before: [owners, items(reference())], after: [owners, items(reference({ references: 'items' }))] },
-      /items\.owner is a reference to owners, one to items is declared/,
-    ],
-    [
-      'another action on delete',
-      { before: [owners, items(reference())], after: [owners, items(reference({ onDelete: 'set null' }))] },
-      /items\.owner is a reference to owners, one to owners set null is declared/,
     ],
     [
       'a new required column without default',
@@ -344,8 +325,10 @@ describe('what could lose something is refused', () => {
       'Database :memory: cannot follow the declarations, nothing was changed:',
       expect.stringContaining('- Column items.a '),
       expect.stringContaining('- Column items.b is text, real'),
-      expect.stringContaining('- Column items.b is optional, required'),
       expect.stringContaining('- Table owners has integer ids'),
+      'A migration could be, in migrations/0001_NAME.sql (hipflask migrate new NAME writes it):',
+      expect.any(String),
+      ...Array.from({ length: 18 }, () => expect.any(String)),
     ])
     expect(schema()).toEqual(stored)
   })
@@ -353,6 +336,197 @@ describe('what could lose something is refused', () => {
   test('a default of the wrong kind is a fault of the caller', () => {
     applyMigration(database, [items()])
     expect(() => planMigration(database, [items(text('name', { default: 1 }))])).toThrow(TypeError)
+  })
+})
+
+describe('tables are made anew where nothing can be lost', () => {
+  const owned = items(text('name', { unique: true }), reference())
+  const rows = `
+    INSERT INTO owners (id, _version) VALUES (1, 1), (2, 1);
+    INSERT INTO items (id, _version, name, owner) VALUES (1, 3, 'a', 1), (2, 1, 'b', NULL), (9, 1, 'c', 2);
+    DELETE FROM items WHERE id = 9`
+  const before = [owners, owned]
+
+  test.each<[string, Table]>([
+    ['required from now on', items(text('name', { nullable: false, unique: true }), reference())],
+    ['no reference any more', items(text('name', { unique: true }), text('owner', { kind: 'integer' }))],
+    ['another action on delete', items(text('name', { unique: true }), reference({ onDelete: 'set null' }))],
+    [
+      'all at once, and a new column',
+      items(
+        text('name', { nullable: false, index: true }),
+        text('owner', { kind: 'integer' }),
+        text('state', { nullable: false, default: "it's new" }),
+      ),
+    ],
+  ])('%s', (_, after) => {
+    applyMigration(database, before)
+    database.run(rows)
+    database.run('CREATE INDEX mine ON items (owner)')
+    database.run('CREATE VIEW names AS SELECT name FROM items')
+    database.run('CREATE TRIGGER theirs AFTER INSERT ON items BEGIN SELECT 1; END')
+    applyMigration(database, [owners, after])
+    expect(planMigration(database, [owners, after])).toMatchObject({ statements: [], problems: [] })
+    expect(database.query('SELECT id, _version, name, owner FROM items ORDER BY id').values()).toEqual([
+      [1, 3, 'a', 1],
+      [2, 1, 'b', null],
+    ])
+    expect(database.query('SELECT name FROM names ORDER BY name').values()).toEqual([['a'], ['b']])
+    const others = "SELECT name FROM sqlite_schema WHERE name IN ('mine', 'theirs') ORDER BY name"
+    expect(database.query(others).values()).toEqual([['mine'], ['theirs']])
+    const state = after.columns.some(({ name }) => name === 'state')
+    database.run(
+      `INSERT INTO items (_version, name${state ? ', state' : ''}) VALUES (1, 'd'${state ? ', 1' : ''})`,
+    )
+    expect(database.query('SELECT max(id) FROM items').values()).toEqual([[10]])
+    expect(database.query('PRAGMA foreign_keys').values()).toEqual([[1]])
+    expect(database.query('PRAGMA integrity_check').values()).toEqual([['ok']])
+  })
+
+  test('optional and a reference from now on, and back, while others refer to the table', () => {
+    const loose = items(text('name', { nullable: false }), text('owner', { kind: 'integer' }))
+    const notes: Table = {
+      name: 'notes',
+      id: 'uuid',
+      columns: [text('item', { kind: 'integer', references: 'items' })],
+    }
+    applyMigration(database, [owners, loose, notes])
+    database.run('INSERT INTO owners (_version) VALUES (1)')
+    database.run("INSERT INTO items (_version, name, owner) VALUES (1, 'a', 1)")
+    database.run("INSERT INTO notes (id, _version, item) VALUES ('n', 1, 1)")
+    for (const after of [
+      items(name(), reference()),
+      loose,
+      items(name(), reference({ references: 'items' })),
+    ]) {
+      applyMigration(database, [owners, after, notes])
+      expect(planMigration(database, [owners, after, notes])).toMatchObject({ statements: [], problems: [] })
+      expect(database.query('SELECT id, name, owner FROM items').values()).toEqual([[1, 'a', 1]])
+      expect(() => database.run('DELETE FROM items')).toThrow('FOREIGN KEY')
+    }
+  })
+
+  const name = () => text('name')
+
+  test('a reference that would be broken is refused, with what would mend it', () => {
+    const loose = items(text('owner', { kind: 'integer' }))
+    applyMigration(database, [owners, loose])
+    database.run('INSERT INTO items (_version, owner) VALUES (1, 7)')
+    for (const tables of [
+      [owners, items(reference())],
+      [items(reference({ references: 'newcomers' })), { ...owners, name: 'newcomers' }],
+    ]) {
+      const { problems, remedies } = planMigration(database, tables)
+      expect(problems).toEqual([
+        expect.stringMatching(/Column items\.owner has values that refer to no record of/),
+      ])
+      expect(remedies).toEqual([expect.stringMatching(/^UPDATE "items" SET "owner" = NULL WHERE/)])
+      expect(() => applyMigration(database, tables)).toThrow(StartError)
+    }
+  })
+
+  test('text ids, self-references and what is searched come along', async () => {
+    const people = (nullable: boolean): Table => ({
+      name: 'people',
+      id: 'uuid',
+      columns: [text('name', { nullable }), text('friend', { references: 'people' })],
+      search: ['name'],
+    })
+    applyMigration(database, [people(false)])
+    database.run(
+      "INSERT INTO people (id, _version, name, friend) VALUES ('b', 1, 'Bob', NULL), ('a', 1, 'Ada', 'b')",
+    )
+    applyMigration(database, [people(true)])
+    const store = createSqliteStore({ database, tables: [people(true)] })
+    expect(await store.list({ table: 'people', search: 'ada', limit: 9 })).toMatchObject([
+      { id: 'a', friend: 'b' },
+    ])
+    expect(() => database.run("DELETE FROM people WHERE id = 'b'")).toThrow('FOREIGN KEY')
+  })
+})
+
+/** Several stores on one connection must not read in one turn of the event loop. */
+const readTurnEnd = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('search', () => {
+  const searchable = (...search: string[]): Table => ({ ...items(text('name'), text('note')), search })
+  const found = async (table: Table, search: string) => {
+    const store = createSqliteStore({ database, tables: [table] })
+    const rows = await store.list({ table: 'items', search, limit: 9 })
+    await readTurnEnd()
+    return rows.map(({ id }) => id)
+  }
+  const internals = () =>
+    database.query("SELECT name FROM sqlite_schema WHERE name LIKE '\\_hipflask\\_fts%' ESCAPE '\\'").values()
+
+  test('comes to rows that are there, follows a change of its columns, and goes', async () => {
+    applyMigration(database, [items(text('name'), text('note'))])
+    database.run("INSERT INTO items (_version, name, note) VALUES (1, 'apple', 'pear')")
+    for (const [columns, expected] of [
+      [['name'], [[1], []]],
+      [
+        ['name', 'note'],
+        [[1], [1]],
+      ],
+      [['note'], [[], [1]]],
+    ] as const) {
+      const table = searchable(...columns)
+      applyMigration(database, [table])
+      expect(planMigration(database, [table])).toMatchObject({ statements: [], problems: [] })
+      expect([await found(table, 'apple'), await found(table, 'pear')]).toEqual(expected as never)
+    }
+    applyMigration(database, [items(text('name'), text('note'))])
+    expect(internals()).toEqual([])
+    database.run("INSERT INTO items (_version, name) VALUES (1, 'no trigger is left')")
+  })
+
+  test('is made anew where a trigger of it is missing', async () => {
+    const table = searchable('name')
+    applyMigration(database, [table])
+    database.run('DROP TRIGGER "_hipflask_fts_items$insert"')
+    database.run("INSERT INTO items (_version, name) VALUES (1, 'apple')")
+    applyMigration(database, [table])
+    expect(await found(table, 'apple')).toEqual([1])
+  })
+
+  test.each(['rank', 'rowid'])('a column named %s cannot be searched', (column) => {
+    const table: Table = { ...items(text(column)), search: [column] }
+    for (let round = 0; round < 2; round++) {
+      expect(planMigration(database, [table]).problems).toEqual([
+        `Column items.${column} cannot be searched under this name: give it another`,
+      ])
+      applyMigration(database, [items(text(column))])
+    }
+  })
+
+  test('a column that is searched can go by what the plan says', () => {
+    applyMigration(database, [{ ...items(text('name', { index: true }), text('note')), search: ['name'] }])
+    const { remedies } = planMigration(database, [items(text('note'))])
+    for (const statement of remedies) database.run(statement)
+    applyMigration(database, [items(text('note'))])
+    expect(internals()).toEqual([])
+  })
+})
+
+describe('soft deletion', () => {
+  const hard = items(text('code', { unique: true }), text('name', { index: true }))
+  const soft: Table = { ...hard, columns: [...hard.columns, text('deleted_at')], softDelete: true }
+
+  test('comes to a table by itself, and goes while nothing is deleted', () => {
+    applyMigration(database, [hard])
+    database.run("INSERT INTO items (_version, code) VALUES (1, 'a')")
+    for (const table of [soft, hard, soft]) {
+      applyMigration(database, [table])
+      expect(planMigration(database, [table])).toMatchObject({ statements: [], problems: [] })
+    }
+    database.run("UPDATE items SET deleted_at = 'now'")
+    database.run("INSERT INTO items (_version, code) VALUES (1, 'a')")
+    const plan = planMigration(database, [hard])
+    expect(plan.problems).toEqual([
+      'Table items has deleted rows, no softDelete is declared: restore them, declare softDelete, or write a migration',
+    ])
+    database.run('DELETE FROM items WHERE "deleted_at" IS NOT NULL')
+    applyMigration(database, [hard])
   })
 })
 
@@ -382,6 +556,6 @@ test('processes that start at once on a new file migrate it once', async () => {
     [0, '0\n', ''],
     [0, '0\n', ''],
     [0, '0\n', ''],
-    [0, '9\n', ''],
+    [0, '13\n', ''],
   ])
 })

@@ -11,6 +11,7 @@ import { GROUP_STEPS_MAX, LOCK_WAIT_MS } from '../../src/storage/sqlite/group-co
 import { STATEMENTS_MAX } from '../../src/storage/sqlite/statements.ts'
 import { type SqliteStoreOptions, createSqliteStore } from '../../src/storage/sqlite/store.ts'
 import type { Row, Store } from '../../src/storage/store.ts'
+import { LIST_TABLES, describeLists } from './list-suite.ts'
 import { describeStore } from './store-suite.ts'
 import { TABLES, book, thing } from './tables.ts'
 
@@ -22,12 +23,15 @@ const newPath = () => join(folder, `${++files}.db`)
 
 function open(path: string, options: Partial<SqliteStoreOptions> = {}): { store: Store; database: Database } {
   const database = openDatabase({ path, durability: 'full' })
-  applyMigration(database, TABLES)
-  return { store: createSqliteStore({ database, tables: TABLES, ...options }), database }
+  const { tables = TABLES } = options
+  applyMigration(database, tables)
+  return { store: createSqliteStore({ database, tables, ...options }), database }
 }
 
-describeStore('SQLite in a file', () => open(newPath()).store)
-describeStore('SQLite in memory', () => open(':memory:').store)
+for (const describeAll of [describeStore, describeLists]) {
+  describeAll('SQLite in a file', (tables) => open(newPath(), { tables }).store)
+  describeAll('SQLite in memory', (tables) => open(':memory:', { tables }).store)
+}
 
 /** How many transactions the write-ahead log holds: a frame that ends one says how large the database then is. */
 function transactionsInLog(path: string): number {
@@ -86,6 +90,17 @@ describe('SQLite in a file, beyond the suite', () => {
     expect(await store.count('things')).toBe(4)
     await store.commit([{ kind: 'delete', table: 'things', id: 5 }])
     expect(await store.commit([thing({})])).toMatchObject([{ id: 6 }])
+  })
+
+  test('after reopening totals are those of the living', async () => {
+    await store.stop()
+    ;({ store, database } = open(path, { tables: LIST_TABLES }))
+    const table = 'articles'
+    await store.commit([1, 2, 3].map((rating) => ({ kind: 'insert', table, values: { rating } })))
+    database.run("UPDATE articles SET deleted_at = 'now' WHERE rating = 2")
+    await store.stop()
+    ;({ store, database } = open(path, { tables: LIST_TABLES }))
+    expect(await store.count(table)).toBe(2)
   })
 
   test('stop leaves one file, with everything in it', async () => {
@@ -177,7 +192,7 @@ describe('SQLite in a file, beyond the suite', () => {
     for (const page of pages) bytes.fill(0xff, (page - 1) * PAGE_SIZE, page * PAGE_SIZE)
     writeFileSync(path, bytes)
     const reads = [
-      store.get('things', 100),
+      Promise.try(() => store.get('things', 100)),
       store.list({ table: 'things', limit: 10 }),
       store.count('things', { name: 'x' }),
     ]
@@ -200,9 +215,10 @@ describe('SQLite in a file, beyond the suite', () => {
       { name: 'order', id: 'integer', columns: [{ name: 'group', kind: 'text', nullable: true }] },
     ] as const
     applyMigration(database, tables)
-    const other = createSqliteStore({ database, tables })
+    const other = createSqliteStore({ database: openDatabase({ path, durability: 'normal' }), tables })
     const [row] = await other.commit([{ kind: 'insert', table: 'order', values: { group: 'select' } }])
     expect(await other.list({ table: 'order', where: { group: 'select' }, limit: 1 })).toEqual([row as Row])
+    await other.stop()
   })
 
   test('an ordered list by an indexed column needs no sorting', () => {

@@ -52,9 +52,11 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
 /** Parts that do no input or output, and so import no module of the platform either. */
 const PURE = ['core', 'sdk.ts', 'access', 'starter']
 /** core/ is what everything stands on; a new file there is a decision, made here. */
-const CORE_FILES = ['clock.ts', 'errors.ts', 'ids.ts', 'logger.ts', 'version.ts']
+const CORE_FILES = ['clock.ts', 'errors.ts', 'eventual.ts', 'ids.ts', 'logger.ts', 'version.ts']
 const FORBIDDEN_FOLDERS = ['utils', 'helpers', 'common', 'shared', 'types']
 const FILE_LINES_MAX = 400
+/** All public types are in one file, so that the compiler's output for it is the whole hipflask.d.ts of an editor. */
+const LONGER_FILES: Readonly<Record<string, number>> = { 'sdk.ts': 520 }
 
 export const ladder: ArchitectureRule = (sources) =>
   eachImport(sources, ({ at, from, target }) => {
@@ -128,12 +130,13 @@ export const defaultExports: ArchitectureRule = (sources) =>
 
 export const fileLengths: ArchitectureRule = (sources) =>
   Object.entries(sources)
-    .map(([path, text]) => ({ path, lines: text.trimEnd().split('\n').length }))
-    .filter(({ lines }) => lines > FILE_LINES_MAX)
-    .map(
-      ({ path, lines }) =>
-        `${path}:${FILE_LINES_MAX + 1} File is ${lines} lines, maximum is ${FILE_LINES_MAX}`,
-    )
+    .map(([path, text]) => ({
+      path,
+      lines: text.trimEnd().split('\n').length,
+      most: LONGER_FILES[path] ?? FILE_LINES_MAX,
+    }))
+    .filter(({ lines, most }) => lines > most)
+    .map(({ path, lines, most }) => `${path}:${most + 1} File is ${lines} lines, maximum is ${most}`)
 
 export const openingComments: ArchitectureRule = (sources) =>
   Object.entries(sources)

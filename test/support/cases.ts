@@ -1,5 +1,6 @@
 // Black-box tests as data: a request, and what its answer must be, must contain and must not contain.
 import { expect, test } from 'bun:test'
+import { conformanceOf } from './conformance.ts'
 
 export interface Case {
   name: string
@@ -43,7 +44,7 @@ export function testCases(target: () => Target, cases: readonly Case[]): void {
   }
 }
 
-/** Sends the request of the case and checks its answer; gives the body's text. */
+/** Sends the request of the case and checks its answer, also by the server's own document; gives the body's text. */
 export async function checkCase(target: Target, one: Case): Promise<string> {
   const hasBody = one.body !== undefined
   const response = await target.fetch(one.path, {
@@ -56,6 +57,7 @@ export async function checkCase(target: Target, one: Case): Promise<string> {
     ...(hasBody ? { body: typeof one.body === 'string' ? one.body : JSON.stringify(one.body) } : {}),
   })
   const text = await response.text()
+  await checkByDocument(one, response, text)
   expect(
     `${response.status} ${response.status >= 400 || response.status !== one.status ? text : ''}`,
   ).toStartWith(String(one.status))
@@ -71,6 +73,18 @@ export async function checkCase(target: Target, one: Case): Promise<string> {
     else expect({ [name]: value }).toEqual({ [name]: expected })
   }
   return text
+}
+
+/** The address is the response's: a target may have put its own path in the place of the case's. */
+async function checkByDocument({ method = 'GET' }: Case, response: Response, body: string): Promise<void> {
+  const { origin, pathname } = new URL(response.url)
+  const conformance = await conformanceOf(origin)
+  const { status, headers } = response
+  const faults = conformance?.faultsOf({ method, path: pathname, status, headers, body }) ?? []
+  expect({ answer: `${method} ${pathname} ${status}`, faults }).toEqual({
+    answer: `${method} ${pathname} ${status}`,
+    faults: [],
+  })
 }
 
 function credentialsOf(target: Target, caller: string): Record<string, string> {

@@ -69,7 +69,8 @@ export interface Shown {
 
 /**
  * Does what the blocks of a section say, in order and in this folder: writes the files, runs the commands, keeps the
- * server of the latest `hipflask serve` running. Gives what the commands printed. Throws where one fails.
+ * server of the latest `hipflask serve` running, which has taken up the files before the next command if it watches
+ * them. Gives what the commands printed. Throws where one fails.
  */
 export async function runBlocks(blocks: readonly Block[], folder: string): Promise<Shown[]> {
   const shown: Shown[] = []
@@ -78,7 +79,10 @@ export async function runBlocks(blocks: readonly Block[], folder: string): Promi
   try {
     for (const [index, block] of blocks.entries()) {
       const file = fileOf(block)
-      if (file !== undefined) await Bun.write(join(folder, file), block.text)
+      if (file !== undefined) {
+        await Bun.write(join(folder, file), block.text)
+        await server?.reloaded()
+      }
       if (block.language !== 'sh') continue
       if (/\bhipflask serve\b/.test(block.text)) {
         await server?.stop()
@@ -99,12 +103,14 @@ export async function runBlocks(blocks: readonly Block[], folder: string): Promi
   }
 }
 
-/** The same words for what differs from run to run: ids, times, tokens. */
+/** The same words for what differs from run to run: ids, times, tokens, cursors; and the same ends of lines. */
 export function withoutChance(text: string): string {
   return text
+    .replaceAll('\r\n', '\n')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
     .replace(/"eyJ[^"]*"/g, '"<token>"')
+    .replace(/\bcursor=[^&"]+/g, 'cursor=<cursor>')
 }
 
 /** What a reader has: `hipflask` on the PATH, and a home without settings of curl. */
@@ -114,6 +120,8 @@ function environmentOf(folder: string): Record<string, string> {
 
 interface Server {
   port: string
+  /** With `--watch`: waits until the server says that it has taken up a change. Throws where it refuses it. */
+  reloaded: () => Promise<void>
   /** By SIGTERM. Throws where it does not end with 0. */
   stop: () => Promise<void>
   kill: () => void
@@ -132,16 +140,26 @@ async function startServer({ text, line }: Block, folder: string): Promise<Serve
   })
   const reader = child.stdout.getReader()
   const decoder = new TextDecoder()
-  let log = ''
-  let port: string | undefined
-  const late = setTimeout(() => child.kill('SIGKILL'), ANSWER_MS)
-  while (port === undefined) {
-    const { done, value } = await reader.read()
-    if (done) throw new Error(`README.md:${line}: the server gave no address:\n${log}`)
-    log += decoder.decode(value, { stream: true })
-    port = /https?:\/\/[^\s"/]+:(\d+)/.exec(log)?.[1]
+  /** Reads the log on from where it is until it says this. */
+  const logged = async (pattern: RegExp): Promise<string> => {
+    let log = ''
+    const late = setTimeout(() => child.kill('SIGKILL'), ANSWER_MS)
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) throw new Error(`README.md:${line}: the server did not say ${pattern}:\n${log}`)
+      log += decoder.decode(value, { stream: true })
+      const [, found] = pattern.exec(log) ?? []
+      if (found === undefined) continue
+      clearTimeout(late)
+      return found
+    }
   }
-  clearTimeout(late)
+  const port = await logged(/https?:\/\/[^\s"/]+:(\d+)/)
+  const reloaded = async () => {
+    if (!text.includes('--watch')) return
+    const outcome = await logged(/(Reloaded|Not reloaded:.*)/)
+    if (outcome !== 'Reloaded') throw new Error(`README.md:${line}: ${outcome}`)
+  }
   const stop = async () => {
     child.kill('SIGTERM')
     const limit = setTimeout(() => child.kill('SIGKILL'), SERVER_STOP_MS)
@@ -149,7 +167,7 @@ async function startServer({ text, line }: Block, folder: string): Promise<Serve
     clearTimeout(limit)
     if (exitCode !== 0) throw new Error(`README.md:${line}: the server ended with exit code ${exitCode}`)
   }
-  return { port, stop, kill: () => child.kill('SIGKILL') }
+  return { port, reloaded, stop, kill: () => child.kill('SIGKILL') }
 }
 
 interface Shell {

@@ -58,6 +58,22 @@ export function openDatabase({ path, durability, inspect = () => {} }: DatabaseO
   }
 }
 
+/**
+ * Opens a file that `openDatabase` has opened once more, for reading only. A reader never waits for the writer, nor the
+ * writer for it.
+ */
+export function openReader(path: string): Database {
+  const database = new Database(path, { strict: true, readonly: true })
+  for (const [name, value] of SAFETY) database.run(`PRAGMA ${name} = ${value}`)
+  return database
+}
+
+/** Writes what is committed to an empty file. The connection itself may be in a transaction. */
+export function copyDatabase({ filename }: Database, path: string): void {
+  using reader = openReader(filename)
+  reader.run('VACUUM INTO ?', [path])
+}
+
 // ── Before opening ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Makes an empty file; false where there is a file. SQLite gives its -wal and -shm files the same mode. */
@@ -129,6 +145,20 @@ function checkOrigin(path: string, { format, application }: { format: number; ap
 
 // ── After opening ───────────────────────────────────────────────────────────────────────────────────────────────
 
+/** What every connection has. */
+const SAFETY: readonly (readonly [name: string, value: number])[] = [
+  // A schema that someone tampered with may not call functions with side effects.
+  ['trusted_schema', 0],
+  // Finds a damaged page when it is read, before its content is believed.
+  ['cell_size_check', 1],
+  // Sorts stay in memory: an image from scratch has no folder for temporary files.
+  ['temp_store', 2],
+  // 8 MiB of pages instead of 2.
+  ['cache_size', -8 * 1024],
+  // An I/O error in mapped memory is a signal that ends the process; read() makes it an error that is answered.
+  ['mmap_size', 0],
+]
+
 function configure(database: Database, journal: 'wal' | 'memory', durability: 'full' | 'normal'): void {
   const version =
     database.query<{ version: string }, []>('SELECT sqlite_version() AS version').get()?.version ?? ''
@@ -144,18 +174,9 @@ function configure(database: Database, journal: 'wal' | 'memory', durability: 'f
     ['foreign_keys', 1],
     // Never wait for a lock inside SQLite: that would stop the event loop. group-commit.ts waits outside.
     ['busy_timeout', 0],
-    // A schema that someone tampered with may not call functions with side effects.
-    ['trusted_schema', 0],
-    // Finds a damaged page when it is read, before its content is believed.
-    ['cell_size_check', 1],
     // A log that grew in a burst gives the space back at the next checkpoint.
     ['journal_size_limit', 64 * 1024 * 1024],
-    // Sorts stay in memory: an image from scratch has no folder for temporary files.
-    ['temp_store', 2],
-    // 16 MiB of pages instead of 2.
-    ['cache_size', -16 * 1024],
-    // An I/O error in mapped memory is a signal that ends the process; read() makes it an error that is answered.
-    ['mmap_size', 0],
+    ...SAFETY,
   ]
   for (const [name, value] of pragmas) database.run(`PRAGMA ${name} = ${value}`)
   if (pragma(database, 'user_version') !== FORMAT) {

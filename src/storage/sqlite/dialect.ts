@@ -1,7 +1,14 @@
 // How SQLite differs from other engines: its text, and how values and rows cross the driver. It runs nothing.
-import { DummyDriver, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, sql } from 'kysely'
-import type { SqlDialect } from '../compile.ts'
+import {
+  type SqlBool,
+  DummyDriver,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  sql,
+} from 'kysely'
 import type { ColumnKind, Row, Table } from '../store.ts'
+import type { SqlDialect } from '../table-shape.ts'
 
 export const sqliteDialect: SqlDialect = {
   kysely: {
@@ -15,8 +22,29 @@ export const sqliteDialect: SqlDialect = {
     if (kind === 'json') return JSON.stringify(value)
     return value
   },
+  // SQLite looks at a plain parameter when it plans, where the parameter equals a column of the order or is a limit; then
+  // each new value is planned for anew, which takes as long as the statement itself. It does not look into expressions.
+  operand: (value) => sql`+${value}`,
+  size: (size) => sql<number>`${size} + 0`,
   lower: (text) => sql<string>`lower(${text})`,
   position: (text, part) => sql<number>`instr(${text}, ${part})`,
+  search: {
+    index: searchIndexName,
+    // A column may be called rowid, but none begins with _.
+    rowNumber: '_rowid_',
+    // Within quotes nothing means anything but the words, which have no quotes.
+    text: (words) => `${words.map((word) => `"${word}"`).join(' ')}*`,
+    matches: (index, text) => sql<SqlBool>`${sql.ref(index)} MATCH ${text}`,
+    score: (index) => sql<number>`bm25(${sql.ref(index)})`,
+  },
+}
+
+/**
+ * The FTS5 table of a table with `search`. The sign at its end keeps it apart from what FTS5 makes for the index of
+ * another table: for `items` it makes one that ends with items_data, and that may be the name of a resource.
+ */
+export function searchIndexName(table: string): string {
+  return `_hipflask_fts_${table}$`
 }
 
 /**

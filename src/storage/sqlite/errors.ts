@@ -23,6 +23,20 @@ const ENGINE_FAILURES: ReadonlySet<number> = new Set([
   BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB,
 ])
 
+/** An error of the engine that happened on another thread, as far as it can be told. */
+export class ReaderError extends Error {
+  override name = 'ReaderError'
+  readonly code: string | undefined
+  /** SQLite's extended result code; undefined where it was no error of SQLite's. */
+  readonly errno: number | undefined
+
+  constructor({ message, code, errno }: { message: string; code?: string; errno?: number }) {
+    super(message)
+    this.code = code
+    this.errno = errno
+  }
+}
+
 /** Another connection holds the lock. */
 export function isLocked(error: unknown): boolean {
   return primaryCode(error) === BUSY
@@ -94,7 +108,7 @@ export function damaged(path: string, cause?: unknown): StartError {
 
 // An extended code keeps its primary code in the low byte.
 function primaryCode(error: unknown): number {
-  return error instanceof SQLiteError ? error.errno & 0xff : 0
+  return error instanceof SQLiteError || error instanceof ReaderError ? (error.errno ?? 0) & 0xff : 0
 }
 
 // "UNIQUE constraint failed: items.name"

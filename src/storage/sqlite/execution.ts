@@ -1,24 +1,31 @@
 // Runs the steps of one commit, one after the other, inside a transaction that someone else began and will end.
 import type { Compiler, SqlStatement } from '../compile.ts'
-import { type Operation, type Row, type Step, StaleError } from '../store.ts'
+import { type Operation, type Row, type Step, type Sweep, type Table, StaleError } from '../store.ts'
 import { translateWriteError } from './errors.ts'
 import type { RawRow, Statements } from './statements.ts'
+import type { TotalChange } from './totals.ts'
 
 export interface ExecutionOptions {
+  tables: readonly Table[]
   compiler: Compiler
   statements: Statements
   decode: (table: string, raw: RawRow) => Row
 }
 
-/** What one commit did: its operations, and the row of each. */
+/** A step of a commit, or one that no commit of others can have. */
+export type WriteStep = Step | ({ kind: 'sweep' } & Sweep)
+
+/** What one commit did. */
 export interface Written {
+  /** The row of each step. */
   rows: readonly Row[]
-  operations: readonly Operation[]
+  totals: readonly TotalChange[]
 }
 
 /** The function throws the errors that `Store.commit` names, and raw errors of the engine itself. */
-export function createExecution(options: ExecutionOptions): (steps: readonly Step[]) => Written {
-  const { compiler, statements, decode } = options
+export function createExecution(options: ExecutionOptions): (steps: readonly WriteStep[]) => Written {
+  const { tables, compiler, statements, decode } = options
+  const softlyDeleting = new Set(tables.filter(({ softDelete }) => softDelete).map(({ name }) => name))
 
   function write(operation: Operation, step: number): Row {
     const statement = compileOperation(compiler, operation)
@@ -32,15 +39,45 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Ste
     return decode(operation.table, raw)
   }
 
+  /** How many living rows there are more, or less, by the operation. */
+  function difference({ kind, table }: Operation, row: Row, wasAlive: boolean): number {
+    const isAlive = !softlyDeleting.has(table) || row['deleted_at'] === null
+    if (kind === 'insert') return Number(isAlive)
+    return kind === 'delete' ? -Number(isAlive) : Number(isAlive) - Number(wasAlive)
+  }
+
+  // Only an update of `deleted_at` can give or take life, so only then is the row read before.
+  function isAliveBefore(operation: Operation): boolean | undefined {
+    const { kind, table } = operation
+    if (kind !== 'update' || !softlyDeleting.has(table) || operation.values['deleted_at'] === undefined)
+      return undefined
+    return statements.first(compiler.get({ table, id: operation.id })) !== undefined
+  }
+
+  function sweep(step: Sweep): Written {
+    const rows = statements.all(compiler.sweep(step)).map((raw) => decode(step.table, raw))
+    const { table } = step
+    const totals = rows.map((row) => ({
+      table,
+      difference: difference({ kind: 'delete', table, id: row.id }, row, true),
+    }))
+    return { rows, totals }
+  }
+
   return (steps) => {
     const rows: Row[] = []
-    const operations: Operation[] = []
+    const totals: TotalChange[] = []
     for (const [index, step] of steps.entries()) {
       const operation = typeof step === 'function' ? step(rows) : step
-      rows.push(write(operation, index))
-      operations.push(operation)
+      if (operation === undefined) continue
+      if (operation.kind === 'sweep') return sweep(operation)
+      const wasAlive = isAliveBefore(operation)
+      const row = write(operation, index)
+      rows.push(row)
+      if (operation.kind === 'update' && wasAlive === undefined) continue
+      totals.push({ table: operation.table, difference: difference(operation, row, wasAlive ?? true) })
     }
-    return { rows, operations }
+    return { rows, totals }
   }
 }
 

@@ -16,6 +16,8 @@ const RETRY_MS = 1
 
 export interface GroupCommitOptions<S, T> {
   database: Database
+  /** Runs before each BEGIN, also one that is tried again. */
+  beforeBegin: () => void
   /** Does the steps of one unit, inside the transaction. What it throws undoes this unit and rejects it alone. */
   execute: (steps: readonly S[]) => T
   /** Runs once before COMMIT, with what the units gave that succeeded. What it throws undoes the group. */
@@ -68,6 +70,7 @@ export function createGroupCommit<S, T>(options: GroupCommitOptions<S, T>): Grou
   function flush(): void {
     isScheduled = false
     try {
+      options.beforeBegin()
       transaction.begin()
     } catch (error) {
       if (isLocked(error)) waitForLock()

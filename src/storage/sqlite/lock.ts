@@ -8,8 +8,8 @@ const WAIT_MS = 5000
 const RETRY_MS = 5
 
 /** Runs `work`, again and again while another process holds the lock; then its error is thrown. */
-export function retryWhileLocked<T>(work: () => T): T {
-  const deadline = performance.now() + WAIT_MS
+export function retryWhileLocked<T>(work: () => T, waitMs: number = WAIT_MS): T {
+  const deadline = performance.now() + waitMs
   for (;;) {
     try {
       return work()
@@ -33,9 +33,9 @@ export function readAtStart<T>(database: Database, work: () => T): T {
  * Runs `work` as the only writer, in one transaction: all of it or nothing. Throws StartError where the database
  * can't be written, and what `work` throws.
  */
-export function writeAtStart<T>(database: Database, work: () => T): T {
+export function writeAtStart<T>(database: Database, work: () => T, waitMs: number = WAIT_MS): T {
   try {
-    retryWhileLocked(() => database.run('BEGIN IMMEDIATE'))
+    retryWhileLocked(() => database.run('BEGIN IMMEDIATE'), waitMs)
     const result = work()
     database.run('COMMIT')
     return result

@@ -1,7 +1,8 @@
 // What tables a SQLite file has, and the statements that make or change them. What to change is decided in
-// ../migrate.ts.
+// ../migration-plan.ts; indexes and triggers are in derived.ts.
 import type { Database } from 'bun:sqlite'
 import type { Column, ColumnKind, Table } from '../store.ts'
+import { type DerivedObject, quote, readDerived } from './derived.ts'
 import { COLUMN_TYPES, sqliteDialect } from './dialect.ts'
 
 /** A column as it is stored. */
@@ -19,8 +20,9 @@ export interface StoredTable {
   id: Table['id'] | undefined
   /** Without `id` and `_version`. */
   columns: ReadonlyMap<string, StoredColumn>
-  /** Names of the indexes that `indexName` made. */
-  indexes: readonly string[]
+  derived: readonly DerivedObject[]
+  /** Statements that made the indexes and triggers of others. */
+  foreign: readonly string[]
   hasRows: boolean
 }
 
@@ -44,27 +46,35 @@ export function readTable(database: Database, name: string): StoredTable {
   const id = info.find((column) => column.name === 'id' && column.pk === 1)
   const isOurs = isStrict === 1 && id !== undefined && info.some((column) => column.name === '_version')
   const columns = info.filter((column) => column.name !== 'id' && column.name !== '_version')
-  const indexes = database
-    .query<{ name: string }, [string]>('SELECT name FROM pragma_index_list(?)')
-    .all(name)
+  const derived = readDerived(database, name)
   return {
-    id: isOurs ? (id.type === 'TEXT' ? 'uuid' : 'integer') : undefined,
+    id: isOurs ? idOf(database, name, id.type) : undefined,
     columns: new Map(
       columns.map((column) => [
         column.name,
         { kind: kindOf(column.type), nullable: column.notnull === 0, reference: references.get(column.name) },
       ]),
     ),
-    indexes: indexes.map((index) => index.name).filter((index) => isIndexName(name, index)),
-    hasRows: isOurs && database.query(`SELECT 1 FROM ${quote(name)} LIMIT 1`).get() !== null,
+    derived,
+    foreign: readForeign(database, name, derived),
+    hasRows: isOurs && hasAny(database, name, 'true'),
   }
 }
 
-/** Whether two rows have the same value in a column; nulls are never the same. */
-export function hasDuplicates(database: Database, table: string, column: string): boolean {
-  const [target, name] = [quote(table), quote(column)]
-  const sql = `SELECT 1 FROM ${target} WHERE ${name} IS NOT NULL GROUP BY ${name} HAVING count(*) > 1 LIMIT 1`
-  return database.query(sql).get() !== null
+/** Whether a row of the table meets a condition, in SQL of ours. */
+export function hasAny(database: Database, table: string, condition: string): boolean {
+  return database.query(`SELECT 1 FROM ${quote(table)} WHERE ${condition} LIMIT 1`).get() !== null
+}
+
+/** Whether two rows, or two living ones, have the same value in a column; nulls are never the same. */
+export function hasDuplicates(
+  database: Database,
+  table: string,
+  { column, living }: { column: string; living: boolean },
+): boolean {
+  const name = quote(column)
+  const condition = `${name} IS NOT NULL${living ? ' AND "deleted_at" IS NULL' : ''} GROUP BY ${name} HAVING count(*) > 1`
+  return hasAny(database, table, condition)
 }
 
 /** A foreign key as one text, for comparing and for messages. */
@@ -73,18 +83,21 @@ export function describeReference({ references, onDelete = 'restrict' }: Column)
   return onDelete === 'restrict' ? references : `${references} ${onDelete}`
 }
 
-/** The name of the index that a column should have: that of its unique values serves as its index too. */
-export function indexName(table: Table, column: Column): string | undefined {
-  if (column.unique === true) return `${table.name}.${column.name}.unique`
-  const isIndexed = column.index === true || column.references !== undefined
-  return isIndexed ? `${table.name}.${column.name}.index` : undefined
+const ID_DEFINITIONS: Readonly<Record<Table['id'], string>> = {
+  // AUTOINCREMENT: the id of a deleted row is never given to another.
+  integer: 'id INTEGER PRIMARY KEY AUTOINCREMENT',
+  uuid: 'id TEXT PRIMARY KEY NOT NULL',
+  given: 'id INTEGER PRIMARY KEY NOT NULL',
 }
 
-export function createTable(table: Table): string {
-  // AUTOINCREMENT: the id of a deleted row is never given to another.
-  const id = table.id === 'integer' ? 'id INTEGER PRIMARY KEY AUTOINCREMENT' : 'id TEXT PRIMARY KEY NOT NULL'
-  const columns = [id, '_version INTEGER NOT NULL', ...table.columns.map(columnDefinition)]
-  return `CREATE TABLE ${quote(table.name)} (\n  ${columns.join(',\n  ')}\n) STRICT`
+/** `name` where it is to have another than its own. */
+export function createTable(table: Table, name: string = table.name): string {
+  const columns = [
+    ID_DEFINITIONS[table.id],
+    '_version INTEGER NOT NULL',
+    ...table.columns.map(columnDefinition),
+  ]
+  return `CREATE TABLE ${quote(name)} (\n  ${columns.join(',\n  ')}\n) STRICT`
 }
 
 export function addColumn(table: Table, column: Column): string {
@@ -92,20 +105,28 @@ export function addColumn(table: Table, column: Column): string {
   return `ALTER TABLE ${quote(table.name)} ADD COLUMN ${columnDefinition(column)}${value}`
 }
 
-export function createIndex(table: Table, column: Column, name: string): string {
-  const kind = column.unique === true ? 'UNIQUE INDEX' : 'INDEX'
-  return `CREATE ${kind} ${quote(name)} ON ${quote(table.name)} (${quote(column.name)})`
-}
-
-export function dropIndex(name: string): string {
-  return `DROP INDEX ${quote(name)}`
-}
-
 interface ColumnInfo {
   name: string
   type: string
   notnull: number
   pk: number
+}
+
+function idOf(database: Database, name: string, type: string): Table['id'] {
+  if (type === 'TEXT') return 'uuid'
+  const sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?"
+  const made = database.query<{ sql: string }, [string]>(sql).get(name)?.sql ?? ''
+  return made.includes('AUTOINCREMENT') ? 'integer' : 'given'
+}
+
+function readForeign(database: Database, table: string, derived: readonly DerivedObject[]): string[] {
+  const sql = `
+    SELECT name, sql
+    FROM sqlite_schema
+    WHERE type IN ('index', 'trigger') AND lower(tbl_name) = ? AND sql IS NOT NULL`
+  const own = new Set(derived.map(({ name }) => name))
+  const objects = database.query<{ name: string; sql: string }, [string]>(sql).all(table)
+  return objects.filter(({ name }) => !own.has(name)).map((object) => object.sql)
 }
 
 function readReferences(database: Database, table: string): Map<string, string> {
@@ -124,12 +145,6 @@ function kindOf(type: string): ColumnKind | undefined {
   return kinds.find((kind) => COLUMN_TYPES[kind] === type)
 }
 
-// "items.price.index": a name holds dots, which no resource and no property can have, so that no two collide.
-function isIndexName(table: string, name: string): boolean {
-  const [owner, , kind] = name.split('.')
-  return owner === table && (kind === 'index' || kind === 'unique')
-}
-
 // No action on delete is what `restrict` means here: it refuses the delete too, but looks when the statement is
 // done, so that a row which refers to itself can be deleted.
 function columnDefinition(column: Column): string {
@@ -140,12 +155,9 @@ function columnDefinition(column: Column): string {
   return parts.join(' ')
 }
 
-function literal({ kind, default: value }: Column): string {
+/** The column's default in SQL, NULL without one. */
+export function literal({ kind, default: value }: Column): string {
   if (value === null || value === undefined) return 'NULL'
   const encoded = sqliteDialect.encode(kind, value)
   return typeof encoded === 'number' ? String(encoded) : `'${String(encoded).replaceAll("'", "''")}'`
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -1,6 +1,6 @@
 // Prepared statements by their text, the least recently used given back to SQLite when there are too many.
 import type { Database, Statement } from 'bun:sqlite'
-import type { SqlStatement } from '../compile.ts'
+import type { ListPlan, SqlStatement } from '../compile.ts'
 
 /** A prepared statement takes a few KiB. All unfiltered shapes of a hundred tables fit. */
 export const STATEMENTS_MAX = 500
@@ -10,6 +10,8 @@ export type RawRow = Record<string, unknown>
 export interface Statements {
   first(statement: SqlStatement): RawRow | undefined
   all(statement: SqlStatement): RawRow[]
+  /** Runs the parts until there are enough rows. */
+  inTurn(plan: ListPlan): RawRow[]
 }
 
 export function createStatements(database: Database): Statements {
@@ -36,8 +38,20 @@ export function createStatements(database: Database): Statements {
     }
   }
 
+  const all = ({ sql, parameters }: SqlStatement) => prepare(sql).all(...parameters)
+
   return {
     first: ({ sql, parameters }) => prepare(sql).get(...parameters) ?? undefined,
-    all: ({ sql, parameters }) => prepare(sql).all(...parameters),
+    all,
+    inTurn({ parts, limit }) {
+      const [first] = parts
+      if (first === undefined) return []
+      const rows = all(first)
+      for (const { sql, parameters } of parts.slice(1)) {
+        if (rows.length >= limit) break
+        rows.push(...prepare(sql).all(...parameters.slice(0, -1), limit - rows.length))
+      }
+      return rows
+    },
   }
 }

@@ -1,14 +1,24 @@
-// The Store on SQLite: every statement runs at once on the main thread, where it takes less time than handing it to
-// another thread would. Writes go through group-commit.ts.
+// The Store on SQLite. Most statements run at once on the main thread, where they take less time than handing them to
+// another thread would; reads that no index serves go to reader-pool.ts, writes go through group-commit.ts.
 import type { Database } from 'bun:sqlite'
-import { type SqlStatement, createCompiler } from '../compile.ts'
-import type { Row, Step, Store, Table } from '../store.ts'
+import type { Eventual } from '../../core/eventual.ts'
+import { randomBytes } from 'node:crypto'
+import { type ListPlan, type SqlStatement, createCompiler } from '../compile.ts'
+import { isInternal, secretsTable, withInternalTables } from '../internal-tables.ts'
+import { type Row, type Store, type Table, UniqueError } from '../store.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
 import { isLocked, translateReadError, unavailable } from './errors.ts'
-import { type Written, createExecution } from './execution.ts'
+import { type WriteStep, type Written, createExecution } from './execution.ts'
 import { createGroupCommit } from './group-commit.ts'
+import { createLoad } from './load.ts'
+import { createReadTurn, type ReadTurn } from './read-turn.ts'
+import { createReaderPool } from './reader-pool.ts'
 import { type RawRow, createStatements } from './statements.ts'
 import { createTotals } from './totals.ts'
+
+/** The largest table that the main thread reads without an index: such a read takes 1 to 2 ms. */
+export const SCANNED_ROWS_MAX = 20_000
+const SECRET_BYTES = 32
 
 export interface SqliteStoreOptions {
   /** As `openDatabase` gives it, migrated to `tables`. The store closes it. */
@@ -18,60 +28,134 @@ export interface SqliteStoreOptions {
   clock?: () => number
 }
 
+const MEMORY = ':memory:'
 const PROBE: SqlStatement = { sql: 'SELECT 1 FROM sqlite_schema LIMIT 1', parameters: [] }
 
 /** Throws StartError where the database can't be written. */
 export function createSqliteStore(options: SqliteStoreOptions): Store {
-  const { database, tables, clock = () => performance.now() } = options
+  const { database, clock = () => performance.now() } = options
+  const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
   const statements = createStatements(database)
   const decode = createDecoder(tables)
-  const totals = createTotals(database, tables)
-  const groups = createGroupCommit<Step, Written>({
+  const totals = createTotals(database, options.tables)
+  const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
+  const turn = createReadTurn(database)
+  const groups = createGroupCommit<WriteStep, Written>({
     database,
-    execute: createExecution({ compiler, statements, decode }),
-    beforeCommit: (written) => totals.add(written.flatMap(({ operations }) => operations)),
+    beforeBegin: () => turn.end(),
+    execute: createExecution({ tables, compiler, statements, decode }),
+    beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
     clock,
   })
   let stopping: Promise<void> | undefined
+  const refuseWhenStopped = () => {
+    if (stopping !== undefined) throw unavailable()
+  }
+  const reads = createReads({ compiler, statements, decode, totals, pool, turn, refuseWhenStopped })
+
+  const commit: Store['commit'] = async (steps) => {
+    refuseWhenStopped()
+    return steps.length === 0 ? [] : (await groups.add(steps)).rows
+  }
+  return {
+    ...reads,
+    commit,
+    deleteOlderThan: async (sweep) => {
+      refuseWhenStopped()
+      return (await groups.add([{ kind: 'sweep', ...sweep }])).rows.length
+    },
+    secret: createSecrets({ get: reads.get, commit }),
+    load: async (name) => {
+      refuseWhenStopped()
+      const table = tables.find((one) => one.name === name)
+      if (table === undefined) throw new TypeError(`Table ${name} is not declared`)
+      // A load has transactions of its own on this connection, from now until it is disposed of.
+      turn.retire()
+      return createLoad({ database, table, tables, totals, clock })
+    },
+    stop: () => {
+      stopping ??= Promise.all([groups.drain(), pool?.stop()]).then(() => {
+        turn.retire()
+        close(database)
+      })
+      return stopping
+    },
+  }
+}
+
+interface ReadsOptions {
+  compiler: ReturnType<typeof createCompiler>
+  statements: ReturnType<typeof createStatements>
+  decode: (table: string, raw: RawRow) => Row
+  totals: ReturnType<typeof createTotals>
+  pool: ReturnType<typeof createReaderPool> | undefined
+  turn: ReadTurn
+  refuseWhenStopped: () => void
+}
+
+function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count' | 'check'> {
+  const { compiler, statements, decode, totals, pool, turn, refuseWhenStopped } = options
 
   function read<T>(work: () => T): T {
-    if (stopping !== undefined) throw unavailable()
+    refuseWhenStopped()
     try {
+      turn.enter()
       return work()
     } catch (error) {
       throw translateReadError(error)
     }
   }
 
+  /** The rows, read where they should be. Not async, so that a cheap read costs no promise. */
+  function rowsOf(plan: ListPlan, isSlow: () => boolean): Eventual<RawRow[]> {
+    if (pool === undefined || plan.parts.length === 0 || !isSlow()) return statements.inTurn(plan)
+    return pool.read(plan).catch((error: unknown) => {
+      throw translateReadError(error)
+    })
+  }
+
+  const isLarge = (table: string) => !isInternal(table) && totals.read(table) > SCANNED_ROWS_MAX
   return {
-    async get(table, id, where) {
-      return read(() => {
-        const raw = statements.first(compiler.get(table, id, where))
+    get: (table, id, where, { deleted } = {}) =>
+      read(() => {
+        const raw = statements.first(compiler.get({ table, id, where, deleted }))
         return raw && decode(table, raw)
-      })
+      }),
+    list: async (query) => {
+      const { table, search } = query
+      const isSlow = () => search !== undefined || (!compiler.isCheapList(query) && isLarge(table))
+      const rows = await read(() => rowsOf(compiler.list(query), isSlow))
+      return rows.map((raw) => decode(table, raw))
     },
-    async list(query) {
-      return read(() => statements.all(compiler.list(query)).map((raw) => decode(query.table, raw)))
+    count: async (table, where, countOptions = {}) => {
+      const { search, deleted = false } = countOptions
+      if (where === undefined && search === undefined && !deleted) return read(() => totals.read(table))
+      const query = { ...countOptions, table, where }
+      const isSlow = () => search !== undefined || (!compiler.isCheapCount(query) && isLarge(table))
+      const statement = compiler.count(query)
+      const plan = { parts: statement === undefined ? [] : [statement], limit: 1 }
+      const [row] = await read(() => rowsOf(plan, isSlow))
+      return Number(row?.['total'] ?? 0)
     },
-    async count(table, where, limit) {
-      return read(() => {
-        if (where === undefined) return totals.read(table)
-        return Number(statements.first(compiler.count(table, where, limit))?.['total'])
-      })
-    },
-    async commit(steps) {
-      if (stopping !== undefined) throw unavailable()
-      if (steps.length === 0) return []
-      return (await groups.add(steps)).rows
-    },
-    async check() {
+    check: async () => {
       read(() => statements.first(PROBE))
     },
-    stop() {
-      stopping ??= groups.drain().then(() => close(database))
-      return stopping
-    },
+  }
+}
+
+function createSecrets({ get, commit }: Pick<Store, 'get' | 'commit'>): Store['secret'] {
+  return async (name) => {
+    if ((await get(secretsTable.name, name)) === undefined) {
+      const value = randomBytes(SECRET_BYTES).toString('base64')
+      try {
+        await commit([{ kind: 'insert', table: secretsTable.name, id: name, values: { value } }])
+      } catch (error) {
+        // Another process was first, and its secret counts.
+        if (!(error instanceof UniqueError)) throw error
+      }
+    }
+    return Uint8Array.fromBase64((await get(secretsTable.name, name))?.['value'] as string)
   }
 }
 

@@ -1,14 +1,21 @@
-// How many rows each table has, as a row of its own: changed once a group by the net difference, in the transaction
-// that makes it. So it costs little to keep and nothing to read, at any size.
+// How many living rows each table has, as a row of its own: changed once a group by the net difference, in the
+// transaction that makes it. So it costs little to keep and nothing to read, at any size.
 import type { Database } from 'bun:sqlite'
-import type { Operation, Table } from '../store.ts'
+import { isInternal } from '../internal-tables.ts'
+import type { Table } from '../store.ts'
 import { writeAtStart } from './lock.ts'
 
+/** How many more living rows a table has by an operation; -1 for one less. */
+export interface TotalChange {
+  table: string
+  difference: number
+}
+
 export interface Totals {
-  /** Rows of a declared table. */
+  /** Living rows of a declared table; internal tables have no total. */
   read(table: string): number
-  /** Adds what the operations changed. Runs inside their transaction, before its COMMIT. */
-  add(operations: Iterable<Operation>): void
+  /** Adds what operations changed. Runs inside their transaction, before its COMMIT. */
+  add(changes: Iterable<TotalChange>): void
 }
 
 /** Counts every table once, since other programs may have written to the file. A million rows take 5 ms. */
@@ -24,11 +31,10 @@ export function createTotals(database: Database, tables: readonly Table[]): Tota
       if (row === null) throw new TypeError(`Table ${table} is not declared`)
       return row.total
     },
-    add(operations) {
+    add(changes) {
       const differences = new Map<string, number>()
-      for (const { kind, table } of operations) {
-        if (kind === 'update') continue
-        differences.set(table, (differences.get(table) ?? 0) + (kind === 'insert' ? 1 : -1))
+      for (const { table, difference } of changes) {
+        if (!isInternal(table)) differences.set(table, (differences.get(table) ?? 0) + difference)
       }
       for (const [table, difference] of differences) if (difference !== 0) change.run(difference, table)
     },
@@ -39,7 +45,8 @@ function recount(database: Database, tables: readonly Table[]): void {
   database.run(
     'CREATE TABLE IF NOT EXISTS _hipflask_totals (name TEXT PRIMARY KEY, total INTEGER NOT NULL) STRICT',
   )
-  for (const { name } of tables) {
-    database.run(`INSERT OR REPLACE INTO _hipflask_totals SELECT ?, count(*) FROM "${name}"`, [name])
+  for (const { name, softDelete } of tables) {
+    const living = softDelete === true ? ' WHERE "deleted_at" IS NULL' : ''
+    database.run(`INSERT OR REPLACE INTO _hipflask_totals SELECT ?, count(*) FROM "${name}"${living}`, [name])
   }
 }
