@@ -1,7 +1,7 @@
 // All records of a resource out into a file's text, and a file's rows in: what `hipflask export` and `import` do. Memory
 // does not grow with the number of records.
 import { timestamp, type Clock } from '../core/clock.ts'
-import { AppError, StartError, type ErrorDetail } from '../core/errors.ts'
+import { AppError, type ErrorDetail } from '../core/errors.ts'
 import { newUuid } from '../core/ids.ts'
 import { boundName, pointerTo } from '../http/json.ts'
 import type { JsonSchema } from '../http/route.ts'
@@ -242,7 +242,7 @@ function createRowMaker({ definition, clock, prepare }: ImportOptions) {
     const values = { ...writeShown(record), ...hiddenValues }
     const finish = (own: Values): LoadRow => ({ row, id, values: { ...own, ...systemValues(record) } })
     if (prepare === undefined) return finish(values)
-    return prepared(row, () => prepare(values)).then((made) =>
+    return prepared(() => prepare(values)).then((made) =>
       'faults' in made ? made.faults : finish(made.values),
     )
   }
@@ -251,15 +251,13 @@ function createRowMaker({ definition, clock, prepare }: ImportOptions) {
 type Body = Readonly<Record<string, unknown>>
 
 async function prepared(
-  row: number,
   prepare: () => Values | Promise<Values>,
 ): Promise<{ values: Values } | { faults: readonly ErrorDetail[] }> {
   try {
     return { values: await prepare() }
   } catch (error) {
-    if (!(error instanceof AppError))
-      throw new StartError(`Row ${row}: ${(error as Error).message}`, 1, error)
-    return { faults: error.details.length > 0 ? error.details : [{ field: '', message: error.message }] }
+    const details = error instanceof AppError ? error.details : []
+    return { faults: details.length > 0 ? details : [{ field: '', message: (error as Error).message }] }
   }
 }
 

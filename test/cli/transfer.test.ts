@@ -148,7 +148,7 @@ test("import runs the resource's own code as an administrator, but for what come
   })
   const bug = await importing('a', 'bug')
   expect(bug).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(bug.stderr).toBe('Row 2: Hook beforeCreate of coded failed\n')
+  expect(bug.stderr).toBe('Row 2: Hook beforeCreate of coded failed\nNothing was stored\n')
   expect(await importing('a', 'b')).toEqual({
     exitCode: 0,
     stdout: 'Stored 2 records in coded\n',

@@ -410,15 +410,18 @@ describe("the author's code", () => {
     await store.stop()
   })
 
-  test('that fails ends the import, and the row is named', async () => {
+  test('that fails is a fault of its row beside those of the others', async () => {
     const store = open()
     const prepare = () => {
       throw new Error('Hook beforeCreate of tags failed')
     }
-    const failing = take(store, tags, '\n{"name":"a"}', { prepare })
-    expect(await failing.catch((error: Error) => error.message)).toBe(
-      'Row 2: Hook beforeCreate of tags failed',
-    )
+    expect(await take(store, tags, '\n{"name":"a"}\n{"name":5}', { prepare })).toMatchObject({
+      faults: [
+        { row: 2, field: '', message: 'Hook beforeCreate of tags failed' },
+        { row: 3, field: '/name', message: 'Expected text' },
+      ],
+      faultsTotal: 2,
+    })
     expect(await store.count('tags')).toBe(0)
     await store.stop()
   })
