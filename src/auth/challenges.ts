@@ -1,11 +1,7 @@
 // The 401 answers of auth/ and the WWW-Authenticate challenge that each carries (RFC 9110, 11.6.1; RFC 6750, section 3;
 // RFC 7617, section 2). They never say which part of a credential was wrong.
 import { AppError } from '../core/errors.ts'
-
-/** For a request without a credential, and for a sign-in that failed. */
-export const BEARER_CHALLENGE = 'Bearer realm="hipflask"'
-/** For a Basic credential that is wrong. Where none was sent it is not offered: browsers would open a dialog. */
-export const BASIC_CHALLENGE = 'Basic realm="hipflask", charset="UTF-8"'
+import { BASIC_CHALLENGE, BEARER_CHALLENGE } from '../http/problem.ts'
 
 const INVALID_TOKEN_CHALLENGE = `${BEARER_CHALLENGE}, error="invalid_token"`
 const EXPIRED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token expired"`

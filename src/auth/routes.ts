@@ -7,7 +7,8 @@ import { everyone, signedIn, t } from '../sdk.ts'
 import type { Store } from '../storage/store.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import { loginBody, registrationBody } from './bodies.ts'
-import { BEARER_CHALLENGE, invalidCredentials, invalidToken } from './challenges.ts'
+import { BEARER_CHALLENGE } from '../http/problem.ts'
+import { invalidCredentials, invalidToken } from './challenges.ts'
 import type { Passwords } from './passwords.ts'
 import {
   USER_ROLE,

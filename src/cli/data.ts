@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { usersTable } from '../auth/users.ts'
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'

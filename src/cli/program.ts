@@ -1,6 +1,6 @@
 // The command line: which commands there are, their help, and how a failure becomes a message and an exit code.
 import { Command as Parser, CommanderError, Option } from 'commander'
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import {
   describeFallback,
   flagOf,

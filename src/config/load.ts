@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { parseDotenv } from './dotenv.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import {
   fallbackOf,
   flagOf,

@@ -2,6 +2,7 @@
 // and the API document use. It checks a declaration's kinds and options, not its names.
 import { Check } from 'typebox/schema'
 import './formats.ts'
+import { nearest } from '../core/nearest.ts'
 import type { TSchema } from '../sdk.ts'
 import { pointerTo } from './json.ts'
 import type { JsonSchema } from './route.ts'
@@ -306,25 +307,7 @@ function unsupported(
 }
 
 function unknownOption(pointer: string, name: string, known: readonly string[]): TypeError {
-  const [nearest] = known
-    .map((option) => ({ option, distance: editDistance(name.toLowerCase(), option.toLowerCase()) }))
-    .filter(({ distance }) => distance <= 2)
-    .sort((one, other) => one.distance - other.distance)
-  const remedy =
-    nearest === undefined ? `the options are ${known.join(', ')}` : `did you mean '${nearest.option}'?`
+  const near = nearest(name, known)
+  const remedy = near === undefined ? `the options are ${known.join(', ')}` : `did you mean '${near}'?`
   return fault(pointer, `option '${name}' is not known; ${remedy}`)
-}
-
-/** Levenshtein: how many letters must be put in, taken out or changed. */
-function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= other.length; j++) {
-      const change = (row[j - 1] as number) + (one[i - 1] === other[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[other.length] as number
 }

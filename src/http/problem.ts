@@ -12,6 +12,11 @@ export interface FailedRequest {
   noStore: boolean
 }
 
+/** For a request without a credential, and for a sign-in that failed. */
+export const BEARER_CHALLENGE = 'Bearer realm="hipflask"'
+/** For a Basic credential that is wrong, and for a page. Elsewhere it is not offered: browsers would open a dialog. */
+export const BASIC_CHALLENGE = 'Basic realm="hipflask", charset="UTF-8"'
+
 const JSON_TYPE = 'application/json'
 const PROBLEM_TYPE = 'application/problem+json'
 const SHORT_BODY_BYTES = 64 * 1024
@@ -37,7 +42,7 @@ export function createProblemResponder(answerHeaders: AnswerHeaders, logger: Log
 // Whoever opens a page that needs a credential gets the browser's own dialog; a script's request must not open one.
 function challengeFor(request: Request): string {
   const isNavigation = request.headers.get('sec-fetch-mode') === 'navigate'
-  return isNavigation ? 'Basic realm="hipflask", charset="UTF-8"' : 'Bearer realm="hipflask"'
+  return isNavigation ? BASIC_CHALLENGE : BEARER_CHALLENGE
 }
 
 function logFailure(logger: Logger, error: AppError, requestId: string): void {

@@ -146,13 +146,13 @@ function createHandling(route: Route, headers: AnswerHeaders) {
   }
 }
 
+// Frozen, since an author's handler gets it too.
+const NO_QUERY = Object.freeze({})
+
 function queryParserOf({ query }: Route): (search: string) => unknown {
-  const parse: (search: string) => unknown =
-    query !== undefined && 'parse' in query
-      ? query.parse
-      : createQueryParser((query ?? { type: 'object', properties: {} }) as JsonSchema)
-  let nothing: unknown
-  return (search) => (search === '' ? (nothing ??= parse('')) : parse(search))
+  if (query !== undefined) return 'parse' in query ? query.parse : createQueryParser(query as JsonSchema)
+  const refuse = createQueryParser({ type: 'object', properties: {} })
+  return (search) => (search === '' ? NO_QUERY : refuse(search))
 }
 
 function principalOf(request: Request, route: Route, authenticate: Authenticator): Eventual<Principal> {

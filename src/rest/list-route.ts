@@ -4,13 +4,14 @@ import { ADMINISTRATORS, refusal } from '../access/authorize.ts'
 import { isAdministrator } from '../access/principal.ts'
 import { Reply, route } from '../http/route.ts'
 import type { JsonSchema, QueryContract, Route } from '../http/route.ts'
+import { SEARCH_RANKED_MAX } from '../storage/query.ts'
 import type { Filter, FilterValue, Keyset, ListQuery } from '../storage/query.ts'
 import type { Row, Store } from '../storage/store.ts'
 import type { Cursors, Place } from './cursor.ts'
 import { exampleOf } from './example.ts'
 import { createExpander, expansionsOf, type Embedded, type Expansions } from './expand.ts'
 import { createFormats, TOTAL_HEADER } from './formats/media-types.ts'
-import { COUNT_LIMIT, envelope, envelopeSchema, RANKED_LIMIT, type Total } from './list.ts'
+import { COUNT_LIMIT, envelope, envelopeSchema, type Total } from './list.ts'
 import { listParameters } from './list-parameters.ts'
 import { createListQueryReader, invalidCursor, isRanked, type ListRequest } from './list-query.ts'
 import { recordReader, type ApiRecord } from './record.ts'
@@ -144,7 +145,7 @@ async function countRows(
   if (isFree || count === 'exact') {
     return { items: await store.count(name, where, { search, deleted }), isExact: true }
   }
-  const limit = isRanked(request) ? RANKED_LIMIT : COUNT_LIMIT
+  const limit = isRanked(request) ? SEARCH_RANKED_MAX : COUNT_LIMIT
   const counted = await store.count(name, where, { search, deleted, limit: limit + 1 })
   return { items: Math.min(counted, limit), isExact: counted <= limit }
 }

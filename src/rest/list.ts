@@ -1,6 +1,7 @@
 // The envelope of a list: totals, page numbers, and links in the body and in a Link header (RFC 8288). It counts nothing
 // and reads nothing.
 import type { JsonSchema } from '../http/route.ts'
+import { SEARCH_RANKED_MAX } from '../storage/query.ts'
 import { isRanked, MAX_OFFSET, type ListRequest } from './list-query.ts'
 import type { ApiRecord } from './record.ts'
 
@@ -25,8 +26,6 @@ export interface FoundPage {
 
 /** Where a count stops that is not free. */
 export const COUNT_LIMIT = 10_000
-/** How many matches a search without a sort ranks, and so can show. */
-export const RANKED_LIMIT = 1000
 /** A Link header that is longer is left out: many clients refuse an answer with over 16 KiB of headers. */
 const MAX_LINK_HEADER_LENGTH = 4096
 
@@ -90,7 +89,7 @@ function cursorLink(path: string, { limit, repeated }: ListRequest, cursor: stri
 }
 
 function pagesOf(request: ListRequest, { items }: Total): number {
-  return Math.ceil((isRanked(request) ? Math.min(items, RANKED_LIMIT) : items) / request.limit)
+  return Math.ceil((isRanked(request) ? Math.min(items, SEARCH_RANKED_MAX) : items) / request.limit)
 }
 
 function linkHeader(links: Links): string {

@@ -64,7 +64,9 @@ export function createRecords(options: RecordsOptions): Records {
   const explain = createConstraintExplainer(definition, store)
   const inTurn = createQueue()
   const withRow = createChanger(options, inTurn)
-  const create = createCreator(options)
+  const show = definition.computed.length > 0 ? recordReader(definition) : undefined
+  const commit = createCommitter(store, show)
+  const create = createCreator(options, commit)
 
   const change = async (id: Id, caller: Caller, valuesOf: (row: Row) => Values): Promise<Row> => {
     const { row, previous } = await withRow(id, caller, async (previous) => {
@@ -77,7 +79,7 @@ export function createRecords(options: RecordsOptions): Records {
       if (references !== undefined) await references.checkTargets([values], previous)
       try {
         const step: Operation = { kind: 'update', table, id, values, version: previous._version }
-        const [row] = await commitWith(options, [step], caller)
+        const [row] = await commit([step], caller)
         return { row: row as Row, previous }
       } catch (error) {
         throw await explain(error, { values: [values], isArray: false })
@@ -98,7 +100,7 @@ export function createRecords(options: RecordsOptions): Records {
     delete: async (id, caller) => {
       const { row } = await withRow(id, caller, async (row) => {
         if (hooks !== undefined) await hooks.beforeDelete(row, caller)
-        if (definition.computed.length > 0) recordReader(definition)(row)
+        show?.(row)
         if (references !== undefined) await references.checkReferrers(id)
         try {
           await store.commit([deletionOf(definition, row, timestamp(clock()))])
@@ -115,7 +117,7 @@ export function createRecords(options: RecordsOptions): Records {
 }
 
 /** Makes the function that stores what a body, or an array of them, says. */
-function createCreator({ definition, store, clock, hooks, references }: RecordsOptions) {
+function createCreator({ definition, store, clock, hooks, references }: RecordsOptions, commit: Commit) {
   const explain = createConstraintExplainer(definition, store)
   return async (input: InputReader, body: unknown, caller: Caller) => {
     const { principal, where } = caller
@@ -130,7 +132,7 @@ function createCreator({ definition, store, clock, hooks, references }: RecordsO
     if (references !== undefined) await references.checkTargets(values, undefined, isArray)
     let rows: readonly Row[]
     try {
-      rows = await commitWith({ store, definition }, steps, caller)
+      rows = await commit(steps, caller)
     } catch (error) {
       throw await explain(error, { values, isArray })
     }
@@ -140,29 +142,29 @@ function createCreator({ definition, store, clock, hooks, references }: RecordsO
 }
 
 /**
- * The rows of the steps, committed together with what the caller adds. A row whose computed fields fail, so that it
+ * Makes the function that gives the rows of the steps, committed together with what the caller adds. A row whose computed fields fail, so that it
  * could not be answered, is not stored.
  */
-async function commitWith(
-  { store, definition }: Pick<RecordsOptions, 'store' | 'definition'>,
-  steps: readonly Operation[],
-  { also }: Caller,
-): Promise<readonly Row[]> {
-  const isComputed = definition.computed.length > 0
-  if (also === undefined && !isComputed) return store.commit(steps)
-  const show = isComputed ? recordReader(definition) : () => undefined
-  const conclude = (rows: readonly Row[]) => {
-    rows.forEach(show)
-    return also?.(rows)
-  }
-  try {
-    return (await store.commit([...steps, conclude])).slice(0, steps.length)
-  } catch (error) {
-    // Another process has stored an answer under the same key in between.
-    if (error instanceof UniqueError && error.step === steps.length) throw stillInFlight()
-    throw error
+function createCommitter(store: Store, show: Show | undefined) {
+  return async (steps: readonly Operation[], { also }: Caller): Promise<readonly Row[]> => {
+    if (also === undefined && show === undefined) return store.commit(steps)
+    const conclude = (rows: readonly Row[]) => {
+      for (const row of rows) show?.(row)
+      return also?.(rows)
+    }
+    try {
+      return (await store.commit([...steps, conclude])).slice(0, steps.length)
+    } catch (error) {
+      // Another process has stored an answer under the same key in between.
+      if (error instanceof UniqueError && error.step === steps.length) throw stillInFlight()
+      throw error
+    }
   }
 }
+
+type Commit = ReturnType<typeof createCommitter>
+/** Throws where the computed fields of a row fail. */
+type Show = (row: Row) => unknown
 
 function findRow(
   store: Store,

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { nearest } from '../../src/config/nearest.ts'
+import { nearest } from '../../src/core/nearest.ts'
 
 const CANDIDATES = ['PORT', 'HOST', 'ALLOWED_HOSTS', 'BODY_LIMIT']
 
