@@ -1,16 +1,22 @@
-// Builds the product: the texts that the executable carries for editors, then the executable dist/hipflask. The same
-// sources give the same bytes. `bun build.ts --types` stops after the texts. It runs no tests and installs nothing.
+// Builds the product: the files that the executable carries, then the executable dist/hipflask. The same sources give
+// the same bytes. `bun build.ts --types` stops after the files. It runs no tests and installs nothing.
 import { $ } from 'bun'
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
 import { version } from './package.json'
+import { PASSWORD_LENGTH_MIN } from './src/auth/passwords.ts'
 
 const ROOT = import.meta.dir
 const EXECUTABLE = join(ROOT, 'dist/hipflask')
 /** What `hipflask init` writes. The names end in .txt, or the compiler would take the files for parts of this project. */
 const DECLARATIONS = join(ROOT, 'dist/hipflask.d.ts.txt')
 const STARTER = join(ROOT, 'dist/starter-items.ts.txt')
+/** The page at /swagger, in gzip as browsers take it: a quarter of its 1.9 MB. */
+const SWAGGER_UI = ['swagger-ui-bundle.js', 'swagger-ui.css', 'favicon-32x32.png']
+const COMMON_PASSWORDS = join(ROOT, 'dist/common-passwords.txt.br')
 /** The thread of slow reads, which the executable loads by itself: a second entry point. */
 const READER = 'src/storage/sqlite/reader.ts'
 /** This very Bun: there may be no other on the PATH. */
@@ -20,6 +26,8 @@ $.cwd(ROOT)
 await makeDeclarations()
 // A copy, since the bundler takes a file in as code or as text, not both.
 await Bun.write(STARTER, Bun.file(join(ROOT, 'src/starter/items.ts')))
+await packSwaggerUi()
+await packCommonPasswords()
 if (!process.argv.includes('--types')) {
   await makeExecutable()
   console.log(`dist/hipflask ${version}, ${(Bun.file(EXECUTABLE).size / 1e6).toFixed(1)} MB`)
@@ -43,13 +51,30 @@ async function makeDeclarations(): Promise<void> {
   }
 }
 
+async function packSwaggerUi(): Promise<void> {
+  for (const name of SWAGGER_UI) {
+    const bytes = await Bun.file(join(ROOT, 'node_modules/swagger-ui-dist', name)).bytes()
+    const packed = Bun.gzipSync(bytes, { library: 'libdeflate', level: 12 })
+    await Bun.write(join(ROOT, 'dist', `${name}.gz`), packed)
+  }
+}
+
+/** In the form that src/auth/common-passwords.ts searches. The shorter ones are refused for their length. */
+async function packCommonPasswords(): Promise<void> {
+  const folded = dictionary['passwords-common'].map((password) => password.normalize('NFC').toLowerCase())
+  const long = folded.filter((password) => Array.from(password).length >= PASSWORD_LENGTH_MIN)
+  const text = `\n${[...new Set(long)].sort().join('\n')}\n`
+  await Bun.write(COMMON_PASSWORDS, brotliCompressSync(text))
+}
+
 /**
  * Compiles src/main.ts. Not minified: that breaks how Elysia reads handlers. `.env` and `bunfig.toml` of the working
  * folder stay unread, since they run foreign code; package.json is read, for npm packages beside resource files.
  * Bytecode halves the time to start (148 → 70 ms); deeper than one level of functions it adds 1.5 MB and no speed.
+ * Elysia loads file-type (0.4 MB) only for its own schemas of files, which are not used here.
  */
 async function makeExecutable(): Promise<void> {
   await $`${bun} build --compile --bytecode --bytecode-depth=1 --format=esm --sourcemap --env=disable \
-    --no-compile-autoload-dotenv --no-compile-autoload-bunfig --compile-autoload-package-json --outfile ${EXECUTABLE} \
-    src/main.ts ${READER}`.quiet()
+    --no-compile-autoload-dotenv --no-compile-autoload-bunfig --compile-autoload-package-json \
+    --external file-type --outfile ${EXECUTABLE} src/main.ts ${READER}`.quiet()
 }

@@ -2,20 +2,17 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ADMINISTRATORS } from './access/authorize.ts'
-import { createAccessTokens } from './auth/access-tokens.ts'
-import { createAuthenticator } from './auth/authenticator.ts'
-import { createBasicVerifier } from './auth/basic.ts'
-import { ensureAdministrator } from './auth/administrator.ts'
-import { loadKeyRing, readKeyRing } from './auth/key-ring.ts'
-import { createPasswords } from './auth/passwords.ts'
-import { createAuthRoutes } from './auth/routes.ts'
-import { usersTable } from './auth/users.ts'
+import { createAuth } from './auth/auth.ts'
+import { createJwksRoutes } from './auth/jwks-routes.ts'
+import { checkKeys, loadKeyRing, type KeySource } from './auth/key-ring.ts'
+import { authTables } from './auth/tables.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/settings.ts'
 import { systemClock } from './core/clock.ts'
 import { StartError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { version } from './core/version.ts'
+import { createClientAddress } from './http/client-address.ts'
 import { createDocsRoutes } from './http/docs.ts'
 import { createHealthRoutes } from './http/health.ts'
 import { buildDocument } from './http/openapi.ts'
@@ -42,6 +39,8 @@ export interface AppOptions {
   logger: Logger
   /** Tables of a production database that exist may be changed; elsewhere they always may. */
   mayMigrate?: boolean
+  /** The address of the other end of a request's connection; without it no client has one. */
+  peerOf?: (request: Request) => string | undefined
 }
 
 export interface App {
@@ -70,7 +69,7 @@ export async function resourcesOf(
  */
 export async function createApp(options: AppOptions): Promise<App> {
   // Before the database is opened: a key that can't be read must not be found out after it was changed.
-  readKeyRing(options.config.data)
+  checkKeys(keySourceOf(options.config), options.logger)
   const store = openStore(options)
   try {
     return await assemble(options, store)
@@ -95,7 +94,7 @@ export function databaseOf(config: Config, resources: readonly ResourceDefinitio
   return {
     path: isMemory ? config.data : join(config.data, 'hipflask.db'),
     folder: isMemory ? undefined : join(dirname(config.resources), 'migrations'),
-    tables: [usersTable, ...resources.map(({ table }) => table)],
+    tables: [...authTables, ...resources.map(({ table }) => table)],
   }
 }
 
@@ -124,22 +123,20 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
   }
 }
 
-async function assemble({ config, resources, logger }: AppOptions, store: Store): Promise<App> {
+async function assemble({ config, resources, logger, peerOf }: AppOptions, store: Store): Promise<App> {
   const clock = systemClock
-  const passwords = createPasswords()
-  const accessTokens = createAccessTokens({
-    keys: loadKeyRing(config.data),
-    issuer: config.publicUrl ?? 'hipflask',
-    lifetimeSeconds: config.accessTokenSeconds,
-    clock,
-  })
-  const hint = await ensureAdministrator({
+  const keys = loadKeyRing(keySourceOf(config), { warn: (message) => logger.warn(message), clock })
+  const auth = createAuth({
     store,
-    passwords,
     clock,
-    email: config.adminEmail,
-    password: config.adminPassword,
+    logger,
+    keys,
+    issuer: config.publicUrl ?? 'hipflask',
+    accessTokenSeconds: config.accessTokenSeconds,
+    registration: config.registration,
+    loginRate: config.loginRateLimit,
   })
+  const hint = await auth.ensureAdministrator({ email: config.adminEmail, password: config.adminPassword })
   if (hint !== undefined) logger.warn(hint)
 
   const cursors = createCursors(await store.secret('cursor'))
@@ -151,7 +148,8 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
   const routes: Route[] = [
     ...createRootRoutes({ version, env: config.env, resources: names, docs: hasDocs }),
     ...createHealthRoutes({ isReady: () => !isDraining && store.check().then(() => true) }),
-    ...createAuthRoutes({ store, passwords, accessTokens, clock, registration: config.registration }),
+    ...auth.routes,
+    ...createJwksRoutes(keys),
     ...resources.flatMap((definition) =>
       createResourceRoutes({ definition, resources, store, engine, cursors, idempotency }),
     ),
@@ -165,11 +163,8 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
   }
   const handle = createRouter({
     routes,
-    authenticate: createAuthenticator({
-      store,
-      accessTokens,
-      verifyBasic: createBasicVerifier({ store, passwords, clock }),
-    }),
+    authenticate: auth.authenticate,
+    addressOf: createClientAddress({ trusted: config.trustProxy ?? [], peerOf }),
     logger,
     bodyLimit: config.bodyLimit,
     allowedHosts: config.allowedHosts ?? [],
@@ -191,6 +186,10 @@ async function assemble({ config, resources, logger }: AppOptions, store: Store)
       }
     },
   }
+}
+
+function keySourceOf({ jwtAlgorithm, jwtKeyFile, jwtSecret, data }: Config): KeySource {
+  return { algorithm: jwtAlgorithm, data, keyFile: jwtKeyFile, secret: jwtSecret }
 }
 
 function tagsOf(resources: readonly ResourceDefinition[]): Record<string, string> {

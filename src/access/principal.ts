@@ -13,15 +13,17 @@ export const ANONYMOUS: Principal = Object.freeze({
   session_id: null,
 })
 
-/** The two headers that may carry a credential, as they came. */
+/** The two headers that may carry a credential, as they came, and where from. */
 export interface Credentials {
   authorization: string | null
   apiKey: string | null
+  /** The client's network address. */
+  address: () => string
 }
 
 /**
  * Turns the credential of a request into its principal. Throws AppError `unauthenticated`, `invalid_credentials`,
- * `invalid_token`, `token_expired` or `ambiguous_credentials` where one is present and wrong.
+ * `invalid_token`, `token_expired`, `token_revoked` or `ambiguous_credentials` where one is present and wrong.
  */
 export type Authenticator = (credentials: Credentials) => Principal | Promise<Principal>
 

@@ -1,22 +1,25 @@
 // Basic credentials (RFC 7617). A password is verified once and then known for a minute by a keyed digest, so that a
 // client that sends it with every request does not cost a hash each time. No password is kept.
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Clock } from '../core/clock.ts'
 import type { Store } from '../storage/store.ts'
 import { setBounded } from './bounded-map.ts'
 import { BASIC_CHALLENGE } from '../http/problem.ts'
 import { invalidCredentials } from './challenges.ts'
-import type { Passwords } from './passwords.ts'
+import type { SignIn } from './sign-in.ts'
 import { findByEmail, type User } from './users.ts'
 
 export interface BasicOptions {
   store: Store
-  passwords: Passwords
-  clock: Clock
+  signIn: SignIn
+  /** Milliseconds of a clock that nobody sets: set back, another would let a password be known for longer. */
+  monotonic?: () => number
 }
 
-/** The account of what follows the scheme in the header. Throws AppError `invalid_credentials` or `unavailable`. */
-export type BasicVerifier = (encoded: string) => Promise<User>
+/**
+ * The account of what follows the scheme in the header, sent from this address. Throws AppError `invalid_credentials`,
+ * `rate_limited` or `unavailable`.
+ */
+export type BasicVerifier = (encoded: string, address: string) => Promise<User>
 
 /** How long a verified password is known. */
 export const BASIC_CACHE_MS = 60_000
@@ -25,45 +28,46 @@ export const BASIC_CACHE_MAX = 1000
 
 const KEY_BYTES = 32
 
-export function createBasicVerifier({ store, passwords, clock }: BasicOptions): BasicVerifier {
+export function createBasicVerifier({
+  store,
+  signIn,
+  monotonic = () => performance.now(),
+}: BasicOptions): BasicVerifier {
   // Of this process alone, so that a dump of the cache can't be searched with a dictionary elsewhere.
   const key = randomBytes(KEY_BYTES)
   const verifiedAt = new Map<string, number>()
-  const underWay = new Map<string, Promise<boolean>>()
+  const underWay = new Map<string, Promise<User>>()
 
   // The stored hash is part of the digest: a changed password is unknown at once.
-  const digestOf = ({ email, password }: Credential, hash: string | undefined) =>
+  const digestOf = ({ email, password }: Credential, user: User | undefined) =>
     createHmac('sha256', key)
-      .update(JSON.stringify([email, password, hash ?? null]))
+      .update(JSON.stringify([email, password, user?.password_hash ?? null]))
       .digest('base64')
-  const isKnown = (digest: string): boolean => {
-    const age = clock() - (verifiedAt.get(digest) ?? -Infinity)
-    // Negative where the clock was set back.
-    return age >= 0 && age < BASIC_CACHE_MS
-  }
+  const isKnown = (digest: string): boolean =>
+    monotonic() - (verifiedAt.get(digest) ?? -Infinity) < BASIC_CACHE_MS
   // Equal requests at once share one hash.
-  const verify = (digest: string, password: string, hash: string | undefined): Promise<boolean> => {
+  const verify = (digest: string, credential: Credential, address: string): Promise<User> => {
     const running = underWay.get(digest)
     if (running !== undefined) return running
-    const started = passwords.verify(password, hash).finally(() => underWay.delete(digest))
+    const started = signIn({ ...credential, address, method: 'basic', challenge: BASIC_CHALLENGE }).finally(
+      () => underWay.delete(digest),
+    )
     underWay.set(digest, started)
     return started
   }
 
-  return async (encoded) => {
+  return async (encoded, address) => {
     const credential = parseBasic(encoded)
     if (credential === undefined) throw invalidCredentials(BASIC_CHALLENGE)
     let user = await findByEmail(store, credential.email)
-    const hash = user?.password_hash
-    const digest = digestOf(credential, hash)
-    if (!isKnown(digest)) {
-      if (!(await verify(digest, credential.password, hash))) throw invalidCredentials(BASIC_CHALLENGE)
-      setBounded(verifiedAt, [digest, clock()], BASIC_CACHE_MAX)
+    if (user === undefined || !isKnown(digestOf(credential, user))) {
+      const verified = await verify(digestOf(credential, user), credential, address)
+      setBounded(verifiedAt, [digestOf(credential, verified), monotonic()], BASIC_CACHE_MAX)
       // The hash may have waited its turn for seconds; what happened to the account meanwhile counts.
       user = await findByEmail(store, credential.email)
+      if (user?.password_hash !== verified.password_hash) throw invalidCredentials(BASIC_CHALLENGE)
     }
-    if (user === undefined || user.password_hash !== hash || user.disabled)
-      throw invalidCredentials(BASIC_CHALLENGE)
+    if (user.disabled) throw invalidCredentials(BASIC_CHALLENGE)
     return user
   }
 }

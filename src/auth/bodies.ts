@@ -1,21 +1,29 @@
-// What a client may send to register and to sign in. A password is measured in the form in which it is hashed.
-import { jsonBody } from '../http/validate.ts'
+// What a client may send to register and to sign in, and which new passwords are refused. A password is measured in the
+// form in which it is hashed.
+import { AppError, type ErrorDetail } from '../core/errors.ts'
+import { MAX_DETAILS, jsonBody } from '../http/validate.ts'
 import type { BodyContract } from '../http/route.ts'
 import { t } from '../sdk.ts'
+import { foldPassword, isCommonPassword } from './common-passwords.ts'
 import { PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, normalizePassword } from './passwords.ts'
 import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from './users.ts'
 
 const PASSWORD_EXAMPLE = 'correct horse battery staple'
 
+/** A password that somebody chooses. What `withPasswords` refuses beyond this no schema can say. */
+export const NewPassword = t.String({
+  minLength: PASSWORD_LENGTH_MIN,
+  maxLength: PASSWORD_LENGTH_MAX,
+  description:
+    'Its length is counted in Unicode Normalization Form C. The most common passwords, and the name and e-mail of ' +
+    'the account, are refused',
+})
+
 const Registration = t.Object(
   {
     name: t.String({ minLength: 1, maxLength: NAME_LENGTH_MAX }),
     email: t.String({ format: 'email', maxLength: EMAIL_LENGTH_MAX }),
-    password: t.String({
-      minLength: PASSWORD_LENGTH_MIN,
-      maxLength: PASSWORD_LENGTH_MAX,
-      description: 'Its length is counted in Unicode Normalization Form C',
-    }),
+    password: NewPassword,
   },
   { title: 'Registration' },
 )
@@ -30,23 +38,90 @@ const Login = t.Object(
 )
 
 /** Name, e-mail and password of a new account. */
-export const registrationBody = withNormalPassword(
+export const registrationBody = withPasswords(
   jsonBody(Registration, {
     example: { name: 'Ada', email: 'ada@example.com', password: PASSWORD_EXAMPLE },
   }),
+  { chosen: 'password' },
 )
 
 /** E-mail and password of a sign-in. */
-export const loginBody = withNormalPassword(
+export const loginBody = withPasswords(
   jsonBody(Login, { example: { email: 'ada@example.com', password: PASSWORD_EXAMPLE } }),
+  { typed: 'password' },
 )
 
-function withNormalPassword<B>(contract: BodyContract<B>): BodyContract<B> {
-  return { ...contract, parse: (value) => contract.parse(normalizedIn(value)) }
+export interface PasswordProperties {
+  /** The property that holds a password to be checked. */
+  typed?: string
+  /** The property that holds a new one. */
+  chosen?: string
 }
 
-function normalizedIn(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const { password } = value as { password?: unknown }
-  return typeof password === 'string' ? { ...value, password: normalizePassword(password) } : value
+/**
+ * The contract of a body with passwords: both come out normalized, and a new one must not be common, nor the name or
+ * e-mail that the same body gives. All faults are named at once.
+ */
+export function withPasswords<B>(
+  contract: BodyContract<B>,
+  { typed, chosen }: PasswordProperties,
+): BodyContract<B> {
+  return {
+    ...contract,
+    parse: (value) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return contract.parse(value)
+      const normal = normalizeIn(value, [typed, chosen])
+      const details = chosen === undefined ? [] : faultsOf(normal, chosen)
+      return withFaults(details, () => contract.parse(normal))
+    },
+  }
+}
+
+/** Throws AppError `validation_failed` for a new password that is common, or the name or e-mail of its account. */
+export function checkNewPassword(password: string, account: AccountWords, field: string): void {
+  const details = passwordFaults(password, account, field)
+  if (details.length > 0) throw new AppError('validation_failed', { details })
+}
+
+/** Whose password it is. */
+export interface AccountWords {
+  readonly name?: string | undefined
+  readonly email?: string | undefined
+}
+
+function passwordFaults(password: string, { name, email }: AccountWords, field: string): ErrorDetail[] {
+  const words = [name, email, email?.slice(0, email.lastIndexOf('@'))]
+  const folded = foldPassword(password)
+  if (words.some((word) => word !== undefined && foldPassword(word) === folded)) {
+    return [{ field, message: 'Is the name or e-mail of the account' }]
+  }
+  return isCommonPassword(password) ? [{ field, message: 'Is one of the most common passwords' }] : []
+}
+
+function normalizeIn(value: object, names: readonly (string | undefined)[]): Record<string, unknown> {
+  const entries = Object.entries(value).map(([name, held]: [string, unknown]) => [
+    name,
+    names.includes(name) && typeof held === 'string' ? normalizePassword(held) : held,
+  ])
+  return Object.fromEntries(entries) as Record<string, unknown>
+}
+
+function faultsOf(body: Readonly<Record<string, unknown>>, chosen: string): ErrorDetail[] {
+  const textOf = (name: string) => (typeof body[name] === 'string' ? body[name] : undefined)
+  const password = textOf(chosen)
+  if (password === undefined) return []
+  return passwordFaults(password, { name: textOf('name'), email: textOf('email') }, `/${chosen}`)
+}
+
+/** What `parse` gives, unless there are faults: then those that it finds are named before them. */
+function withFaults<B>(details: readonly ErrorDetail[], parse: () => B): B {
+  let body: B
+  try {
+    body = parse()
+  } catch (error) {
+    if (details.length === 0 || !(error instanceof AppError)) throw error
+    throw new AppError('validation_failed', { details: [...error.details, ...details].slice(0, MAX_DETAILS) })
+  }
+  if (details.length > 0) throw new AppError('validation_failed', { details })
+  return body
 }

@@ -5,8 +5,9 @@ import { BASIC_CHALLENGE, BEARER_CHALLENGE } from '../http/problem.ts'
 
 const INVALID_TOKEN_CHALLENGE = `${BEARER_CHALLENGE}, error="invalid_token"`
 const EXPIRED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token expired"`
+const REVOKED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token was revoked"`
 
-/** A token or key that is forged, malformed, unknown, or whose user is gone or disabled. */
+/** A token or key that is forged, malformed or unknown. */
 export function invalidToken(): AppError {
   return new AppError('invalid_token', { headers: { 'WWW-Authenticate': INVALID_TOKEN_CHALLENGE } })
 }
@@ -14,6 +15,11 @@ export function invalidToken(): AppError {
 /** A token that was good until its time ran out. */
 export function tokenExpired(): AppError {
   return new AppError('token_expired', { headers: { 'WWW-Authenticate': EXPIRED_CHALLENGE } })
+}
+
+/** A token that was good until its session, key or account was ended. */
+export function tokenRevoked(): AppError {
+  return new AppError('token_revoked', { headers: { 'WWW-Authenticate': REVOKED_CHALLENGE } })
 }
 
 /** An e-mail and password that do not sign anybody in. */

@@ -16,8 +16,10 @@ export interface Passwords {
    */
   hash(password: string): Promise<string>
   /**
-   * Whether the password is that of the hash; false for a hash that can't be read. Without a hash (an unknown account)
-   * it takes the time of a wrong password. Throws AppError `unavailable` where too many wait.
+   * Whether the password is that of the hash, which may also be one of another system: bcrypt ($2a$, $2b$, $2y$) or
+   * Argon2 (PHC string) of other parameters. Without a hash (an unknown account), or with one that can't be read or
+   * costs too much, it takes the time of a wrong password, and is false. Throws AppError `unavailable` where too many
+   * wait.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>
 }
@@ -33,6 +35,20 @@ export const PASSWORDS_WAITING_MAX = 64
 // 1.7 times the memory that OWASP asks for at t=2, p=1 (19 MiB). It costs 50 ms of a core; 64 MiB would cost 117 ms,
 // and its memory for each hash under way.
 const ARGON2ID = { algorithm: 'argon2id', memoryCost: 32 * 1024, timeCost: 2 } as const
+const PREFIX = `$argon2id$v=19$m=${ARGON2ID.memoryCost},t=${ARGON2ID.timeCost},p=1$`
+
+/** Of a stored hash, in KiB; 64 MiB is what Argon2 libraries take by default. */
+const MEMORY_MAX = 64 * 1024
+/** Of a stored hash. A core computes 10 passes over 64 MiB in 0.8 s. */
+const PASSES_MAX = 10
+/** Of a stored hash, as its two digits. A core computes 2^14 rounds in 1.2 s. */
+const BCRYPT_COST_MAX = '14'
+/** bcrypt takes no more of a password; what made the hash cut it there, where Bun would digest it first. */
+const BCRYPT_BYTES_MAX = 72
+
+const ARGON2_HASH =
+  /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,10}),t=(\d{1,10}),p=(?:\d|1[0-6])\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}$/
+const BCRYPT_HASH = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 // In UTF-16 units, before normalizing. Decomposed, a character of a living script is at most four units, so nothing
 // longer becomes 256 characters; and normalizing hostile text takes quadratic time (1 MiB: minutes), so it is left alone.
@@ -52,13 +68,33 @@ export function createPasswords({
         throw new TypeError('Password must have 8 to 256 characters')
       return inTurn(() => Bun.password.hash(normal, ARGON2ID))
     },
-    async verify(password, hash = dummy) {
+    async verify(password, hash) {
       const normal = normalizePassword(password)
       if (!isOfLength(normal, 1)) return false
-      // It throws on a hash of an unknown form; a stored hash that is damaged must not tell itself from a wrong password.
-      return inTurn(() => Bun.password.verify(normal, hash).catch(() => false))
+      const usable = hash !== undefined && isUsable(hash) ? hash : dummy
+      const input = BCRYPT_HASH.test(usable) ? Buffer.from(normal).subarray(0, BCRYPT_BYTES_MAX) : normal
+      // It throws on a damaged hash, which must not tell itself from a wrong password.
+      return inTurn(() => Bun.password.verify(input, usable).catch(() => false))
     },
   }
+}
+
+/**
+ * Whether a hash that verified this password has other parameters than a new one would have, stricter or looser. Of
+ * what bcrypt cuts off nobody knows whether it is the user's password, so that it stays.
+ */
+export function needsRehash(hash: string, password: string): boolean {
+  if (BCRYPT_HASH.test(hash) && Buffer.byteLength(normalizePassword(password)) > BCRYPT_BYTES_MAX)
+    return false
+  return !hash.startsWith(PREFIX)
+}
+
+/** A hash of a known form that costs about what one of ours does: a restored or imported one may ask for 4 GiB. */
+function isUsable(hash: string): boolean {
+  const [, memory, passes] = ARGON2_HASH.exec(hash) ?? []
+  if (memory !== undefined) return Number(memory) <= MEMORY_MAX && Number(passes) <= PASSES_MAX
+  const [, cost] = BCRYPT_HASH.exec(hash) ?? []
+  return cost !== undefined && cost <= BCRYPT_COST_MAX
 }
 
 /** The form in which a password is measured and hashed (NFC), whatever keyboard it came from. */
@@ -74,6 +110,5 @@ function isOfLength(password: string, min: number): boolean {
 /** A well-formed hash of no password at all, of the same cost as a real one. */
 function dummyHash(): string {
   const text = () => randomBytes(DUMMY_BYTES).toString('base64').replaceAll('=', '')
-  const { memoryCost, timeCost } = ARGON2ID
-  return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$${text()}$${text()}`
+  return `${PREFIX}${text()}$${text()}`
 }

@@ -4,16 +4,20 @@ import { timestamp } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { newUuid } from '../core/ids.ts'
 import { t, type Static } from '../sdk.ts'
-import { StaleError, UniqueError, type Row, type Store, type Table } from '../storage/store.ts'
+import { UniqueError, type Row, type Store, type Table } from '../storage/store.ts'
 
 /** A stored account. Times are RFC 3339, UTC. */
 export interface User {
   readonly id: string
   readonly name: string
-  readonly email: string
-  readonly password_hash: string
+  /** Null for an account that signs in elsewhere and has told no e-mail. */
+  readonly email: string | null
+  /** Null for an account that signs in elsewhere. */
+  readonly password_hash: string | null
   readonly role: string
   readonly disabled: boolean
+  /** A session of another generation is over. */
+  readonly session_generation: number
   readonly last_login_at: string | null
   readonly created_at: string
   readonly updated_at: string
@@ -29,11 +33,12 @@ export const usersTable: Table = {
   id: 'uuid',
   columns: [
     { name: 'name', kind: 'text', nullable: false },
-    { name: 'email', kind: 'text', nullable: false },
-    { name: 'email_key', kind: 'text', nullable: false, unique: true },
-    { name: 'password_hash', kind: 'text', nullable: false },
+    { name: 'email', kind: 'text', nullable: true },
+    { name: 'email_key', kind: 'text', nullable: true, unique: true },
+    { name: 'password_hash', kind: 'text', nullable: true },
     { name: 'role', kind: 'text', nullable: false, index: true },
     { name: 'disabled', kind: 'boolean', nullable: false },
+    { name: 'session_generation', kind: 'integer', nullable: false, default: 0 },
     { name: 'last_login_at', kind: 'text', nullable: true },
     { name: 'created_at', kind: 'text', nullable: false },
     { name: 'updated_at', kind: 'text', nullable: false },
@@ -45,7 +50,7 @@ export const UserView = t.Object(
   {
     id: t.String({ format: 'uuid' }),
     name: t.String(),
-    email: t.String({ format: 'email' }),
+    email: t.Optional(t.String({ format: 'email' })),
     role: t.String({ description: '`user`, `admin`, or a role that a resource names' }),
     disabled: t.Boolean(),
     created_at: t.String({ format: 'date-time' }),
@@ -68,8 +73,16 @@ export const userExample: Static<typeof UserView> = {
 /** What may be answered of an account. */
 export function viewOf(user: User): Static<typeof UserView> {
   const { id, name, email, role, disabled, created_at, updated_at, last_login_at } = user
-  const view = { id, name, email, role, disabled, created_at, updated_at }
-  return last_login_at === null ? view : { ...view, last_login_at }
+  return {
+    id,
+    name,
+    ...(email === null ? {} : { email }),
+    role,
+    disabled,
+    created_at,
+    updated_at,
+    ...(last_login_at === null ? {} : { last_login_at }),
+  }
 }
 
 export interface NewUser {
@@ -95,6 +108,7 @@ export async function createUser(
     password_hash: passwordHash,
     role,
     disabled: false,
+    session_generation: 0,
     last_login_at: null,
     created_at: at,
     updated_at: at,
@@ -134,22 +148,6 @@ export async function findById(store: Store, id: string): Promise<User | undefin
 export async function hasAdministrator(store: Store): Promise<boolean> {
   const rows = await store.list({ table: usersTable.name, where: { role: ADMIN_ROLE }, limit: 1 })
   return rows.length > 0
-}
-
-/**
- * Notes a sign-in. False where the account was deleted, disabled or given another password while the old one was
- * being checked: then nobody signs in.
- */
-export async function recordLogin(store: Store, user: User, now: number): Promise<boolean> {
-  const where = { password_hash: user.password_hash, disabled: false }
-  const values = { last_login_at: timestamp(now) }
-  try {
-    await store.commit([{ kind: 'update', table: usersTable.name, id: user.id, values, where }])
-    return true
-  } catch (error) {
-    if (error instanceof StaleError) return false
-    throw error
-  }
 }
 
 /**

@@ -2,7 +2,7 @@
 // without one. It changes no table.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { usersTable } from '../auth/users.ts'
+import { authTables } from '../auth/tables.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
@@ -20,7 +20,7 @@ export function openData(config: Config, resources: readonly ResourceDefinition[
       `There is no database in ${config.data}: choose its folder by --data, or run hipflask serve`,
     )
   }
-  const tables = [usersTable, ...resources.map(({ table }) => table)]
+  const tables = [...authTables, ...resources.map(({ table }) => table)]
   const database = openDatabase({ path, durability: config.durability })
   try {
     const { statements, problems } = planMigration(database, tables)

@@ -16,7 +16,9 @@ export const openapi: Command = {
       clock: Date.now,
     })
     const resources = await resourcesOf(config, origins)
-    const app = await createApp({ config: { ...config, data: ':memory:' }, resources, logger })
+    // It is the same whatever signs: neither data nor a key file has to be there.
+    const anywhere = { ...config, data: ':memory:', jwtAlgorithm: 'EdDSA', jwtKeyFile: undefined } as const
+    const app = await createApp({ config: anywhere, resources, logger })
     printJson(app.document(), io)
     await app.stop()
     return 0

@@ -18,6 +18,7 @@ import { exportCommand } from './export.ts'
 import { health } from './health.ts'
 import { importCommand } from './import.ts'
 import { init } from './init.ts'
+import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
 import { serve } from './serve.ts'
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   access,
   importCommand,
   exportCommand,
+  keys,
   config,
   health,
   version,

@@ -35,7 +35,7 @@ export function reloadOnChange({ loaded, logger, app, server }: ReloadOptions): 
     try {
       forgetModules(config.resources)
       const resources = await resourcesOf(config, origins)
-      const next = countRequests(await createApp({ config, resources, logger }))
+      const next = countRequests(await createApp({ config, resources, logger, peerOf: server.peerOf }))
       server.use(next.handle)
       const old = current
       current = next

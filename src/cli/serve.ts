@@ -46,7 +46,8 @@ export const serve: Command = {
     logStrays(logger)
     let app
     try {
-      app = await createApp({ config, resources, logger, mayMigrate: args.options['migrate'] === true })
+      const mayMigrate = args.options['migrate'] === true
+      app = await createApp({ config, resources, logger, mayMigrate, peerOf: server.peerOf })
     } catch (error) {
       await server.stop(0)
       throw error

@@ -88,7 +88,9 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
     origins[name] = candidate?.origin ?? { source: 'default' }
     config[name] = valueOf(name, { candidate, environment, problems })
   }
-  if ((given.get('adminEmail') === undefined) !== (given.get('adminPassword') === undefined)) {
+  const isGiven = (name: SettingName) => given.get(name) !== undefined
+  problems.push(...keyProblems(config as Partial<Config>, isGiven))
+  if (isGiven('adminEmail') !== isGiven('adminPassword')) {
     problems.push(`${variableOf('adminEmail')} and ${variableOf('adminPassword')} must be set together`)
   }
   if (problems.length > 0) throw faults(problems)
@@ -155,6 +157,23 @@ function valueOf(
     problems.push(`${candidate.origin.name}${where} must be ${expected}`)
   }
   return value
+}
+
+/** What signs tokens must fit their algorithm; what would not be used is not ignored. */
+function keyProblems({ jwtAlgorithm }: Partial<Config>, isGiven: (name: SettingName) => boolean): string[] {
+  if (jwtAlgorithm === undefined) return []
+  const [algorithm, secret, file] = (['jwtAlgorithm', 'jwtSecret', 'jwtKeyFile'] as const).map(variableOf)
+  const chosen = `${algorithm} ${jwtAlgorithm}`
+  if (jwtAlgorithm === 'HS256') {
+    return [
+      ...(isGiven('jwtSecret') ? [] : [`${chosen} needs ${secret} or ${secret}_FILE`]),
+      ...(isGiven('jwtKeyFile') ? [`${file} is not used by ${chosen}, take it away`] : []),
+    ]
+  }
+  return [
+    ...(jwtAlgorithm === 'EdDSA' || isGiven('jwtKeyFile') ? [] : [`${chosen} needs ${file}`]),
+    ...(isGiven('jwtSecret') ? [`${secret} is not used by ${chosen}, take it away or choose HS256`] : []),
+  ]
 }
 
 function unknownNames(variables: Variables, where: string): string[] {

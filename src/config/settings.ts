@@ -2,6 +2,9 @@
 // does. A setting appears here together with the feature that it serves.
 import { isIP } from 'node:net'
 import type { LogLevel, LoggerOptions } from '../core/logger.ts'
+import { NETWORKS_EXPECTED, parseNetworks } from './networks.ts'
+import { parseRate, RATE_EXPECTED } from './rate.ts'
+import { SECRET_BYTES_MIN, isStrongSecret } from './secrets.ts'
 
 export type Environment = 'development' | 'staging' | 'production'
 
@@ -30,7 +33,8 @@ const PASSWORD_LENGTH_MIN = 8
 const PASSWORD_LENGTH_MAX = 256
 const BODY_LIMIT_MIN = 1024
 const BODY_LIMIT_MAX = 64 * 1024 * 1024
-const ACCESS_TOKEN_SECONDS_MAX = 86_400
+/** No access token lives longer. */
+export const ACCESS_TOKEN_SECONDS_MAX = 86_400
 const BYTES_OF_UNIT = { B: 1, KiB: 1024, MiB: 1024 * 1024 } as const
 
 const ENVIRONMENTS = ['development', 'staging', 'production'] as const satisfies readonly Environment[]
@@ -113,11 +117,42 @@ export const settings = {
     parse: (text) => wholeNumber(text, 1, ACCESS_TOKEN_SECONDS_MAX),
     fallback: '900',
   },
+  jwtAlgorithm: choice(['EdDSA', 'ES256', 'RS256', 'HS256'] as const, {
+    doc: 'How access tokens are signed',
+    placeholder: 'name',
+    fallback: 'EdDSA',
+  }),
+  jwtSecret: {
+    doc: 'Secret that signs access tokens with HS256',
+    expected: `at least ${SECRET_BYTES_MIN} bytes that nobody can guess, such as what openssl rand -base64 48 prints`,
+    placeholder: 'secret',
+    parse: (text) => (isStrongSecret(text) ? text : undefined),
+    isSecret: true,
+  },
+  jwtKeyFile: {
+    doc: 'PEM file of private keys, the first of which signs access tokens, instead of those in the data folder',
+    expected: 'the name of a PEM file',
+    placeholder: 'file',
+    parse: keyFile,
+  },
   registration: choice(['open', 'closed'] as const, {
     doc: 'Whether anybody may register',
     placeholder: 'mode',
     fallback: { development: 'open', staging: 'open', production: 'closed' },
   }),
+  loginRateLimit: {
+    doc: 'Failed logins of an account, five times as many of a network: 10/15m, 5/1h or off',
+    expected: RATE_EXPECTED,
+    placeholder: 'rate',
+    parse: parseRate,
+    fallback: '10/15m',
+  },
+  trustProxy: {
+    doc: 'Proxies whose X-Forwarded-For is believed: addresses, networks or loopback',
+    expected: NETWORKS_EXPECTED,
+    placeholder: 'networks',
+    parse: parseNetworks,
+  },
   adminEmail: {
     doc: 'E-mail of the first administrator, who is made while there is none',
     expected: 'an e-mail address',
@@ -218,6 +253,11 @@ function size(text: string): number | undefined {
 function path(text: string): string | undefined {
   // An address of a database (`postgres://…`) would become a folder, its password included.
   return text !== '' && text.length <= PATH_LENGTH_MAX && !/\0|:\/\//.test(text) ? text : undefined
+}
+
+// Who mistakes it for the key itself must not find that printed by `hipflask config`.
+function keyFile(text: string): string | undefined {
+  return /[\r\n]|-----BEGIN/.test(text) ? undefined : path(text)
 }
 
 // A name whose last label is a number would be taken as an IPv4 address by some clients (WHATWG URL, 3.5).

@@ -16,6 +16,7 @@ const CATALOGUE = {
   invalid_credentials: [401, 'E-mail or password is wrong'],
   invalid_token: [401, 'Token is not valid'],
   token_expired: [401, 'Token has expired'],
+  token_revoked: [401, 'Token was revoked'],
   payment_required: [402, 'This must be paid for first'],
   forbidden: [403, 'You may not do this'],
   not_found: [404, 'There is nothing here'],

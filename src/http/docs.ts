@@ -1,10 +1,10 @@
 // Swagger UI and the OpenAPI document, from the executable alone: no page here names another origin, and none has an
 // inline script or style, so that the policy of page.ts holds unloosened.
 import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
-import bundlePath from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
-import stylesheetPath from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
-import iconPath from 'swagger-ui-dist/favicon-32x32.png' with { type: 'file' }
+import { gunzip, gzip } from 'node:zlib'
+import bundlePath from '../../dist/swagger-ui-bundle.js.gz' with { type: 'file' }
+import stylesheetPath from '../../dist/swagger-ui.css.gz' with { type: 'file' }
+import iconPath from '../../dist/favicon-32x32.png.gz' with { type: 'file' }
 import type { Rule } from '../sdk.ts'
 import { PAGE_HEADERS, PAGE_TYPE } from './page.ts'
 import { Content, route, type Route } from './route.ts'
@@ -17,16 +17,29 @@ export interface DocsOptions {
 
 /** The page at /swagger, what it loads, and /swagger/json. None of them is in the document. */
 export function createDocsRoutes({ document, access }: DocsOptions): Route[] {
-  const readFile = (path: string) => () => Bun.file(path).bytes()
-  const readText = (make: () => string) => () => Promise.resolve(new TextEncoder().encode(make()))
-  const documentText = once(() => JSON.stringify(document()))
+  const documentText = () => JSON.stringify(document())
   return [
     pageRoute(access),
-    assetRoute({ name: 'init.js', mediaType: SCRIPT_TYPE, access, read: readText(() => INIT_SCRIPT) }),
-    assetRoute({ name: 'swagger-ui-bundle.js', mediaType: SCRIPT_TYPE, access, read: readFile(bundlePath) }),
-    assetRoute({ name: 'swagger-ui.css', mediaType: STYLE_TYPE, access, read: readFile(stylesheetPath) }),
-    assetRoute({ name: 'favicon-32x32.png', mediaType: 'image/png', access, read: readFile(iconPath) }),
-    assetRoute({ name: 'json', mediaType: JSON_TYPE, access, read: readText(documentText) }),
+    assetRoute({ name: 'init.js', mediaType: SCRIPT_TYPE, access, load: () => packText(INIT_SCRIPT) }),
+    assetRoute({
+      name: 'swagger-ui-bundle.js',
+      mediaType: SCRIPT_TYPE,
+      access,
+      load: () => readPacked(bundlePath),
+    }),
+    assetRoute({
+      name: 'swagger-ui.css',
+      mediaType: STYLE_TYPE,
+      access,
+      load: () => readPacked(stylesheetPath),
+    }),
+    assetRoute({
+      name: 'favicon-32x32.png',
+      mediaType: 'image/png',
+      access,
+      load: () => readPacked(iconPath),
+    }),
+    assetRoute({ name: 'json', mediaType: JSON_TYPE, access, load: () => packText(documentText()) }),
   ]
 }
 
@@ -76,15 +89,27 @@ function pageRoute(access: Rule): Route {
   })
 }
 
+type Bytes = Uint8Array<ArrayBuffer>
+
 interface Asset {
   name: string
   mediaType: string
   access: Rule
-  read: () => Promise<Uint8Array<ArrayBuffer>>
+  /** Asked once, at the first request. */
+  load: () => Promise<Packed>
 }
 
-function assetRoute({ name, mediaType, access, read }: Asset): Route {
-  const packed = once(() => pack(read))
+interface Packed {
+  /** In gzip. */
+  compressed: Bytes
+  plain: () => Promise<Bytes>
+}
+
+function assetRoute({ name, mediaType, access, load }: Asset): Route {
+  const asset = once(async () => {
+    const packed = await load()
+    return { ...packed, digest: Bun.hash(packed.compressed).toString(36) }
+  })
   return route({
     method: 'GET',
     path: `/swagger/${name}`,
@@ -96,28 +121,28 @@ function assetRoute({ name, mediaType, access, read }: Asset): Route {
     negotiates: true,
     undocumented: true,
     async handler({ header, reply }) {
-      const { compressed, digest } = await packed()
+      const { compressed, plain, digest } = await asset()
       const isCompressed = acceptsGzip(header('accept-encoding'))
       const etag = `"${digest}${isCompressed ? '-gzip' : ''}"`
       const headers = { etag, vary: 'Accept-Encoding, Authorization' }
       if (header('if-none-match')?.includes(etag)) return reply(304, undefined, headers)
       return isCompressed
         ? new Content(mediaType, compressed, { ...headers, 'content-encoding': 'gzip' })
-        : new Content(mediaType, await read(), headers)
+        : new Content(mediaType, await plain(), headers)
     },
   })
 }
 
-interface Packed {
-  compressed: Uint8Array<ArrayBuffer>
-  digest: string
+/** A file that is compressed already, and inflated off the main thread for the few who want it plain. */
+async function readPacked(path: string): Promise<Packed> {
+  const compressed = await Bun.file(path).bytes()
+  return { compressed, plain: async () => new Uint8Array(await promisify(gunzip)(compressed)) }
 }
 
-/** Off the main thread, for the bundle takes 60 ms. */
-async function pack(read: Asset['read']): Promise<Packed> {
-  const bytes = await read()
-  const compressed = new Uint8Array(await promisify(gzip)(bytes))
-  return { compressed, digest: Bun.hash(bytes).toString(36) }
+async function packText(text: string): Promise<Packed> {
+  const plain = new TextEncoder().encode(text)
+  const compressed = new Uint8Array(await promisify(gzip)(plain))
+  return { compressed, plain: () => Promise.resolve(plain) }
 }
 
 function once<T>(make: () => T): () => T {

@@ -25,6 +25,7 @@ const CREDENTIAL_ERRORS: readonly ErrorCode[] = [
   'invalid_credentials',
   'invalid_token',
   'token_expired',
+  'token_revoked',
 ]
 
 /** The codes that router.ts may answer before or after the handler of this route. */

@@ -141,6 +141,8 @@ export interface Context<P extends string, Q, B, R extends Answers> {
   format: string
   /** A request header, or null. */
   header: (name: string) => string | null
+  /** The client's network address, as client-address.ts spells it. */
+  address: () => string
   reply: <const S extends keyof R & number, const V extends BodyOf<R[S]>>(
     status: S,
     body: V,

@@ -22,6 +22,8 @@ import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 export interface RouterOptions {
   routes: readonly Route[]
   authenticate: Authenticator
+  /** The address of a request's client. */
+  addressOf: (request: Request) => string
   logger: Logger
   /** Bytes. */
   bodyLimit: number
@@ -98,10 +100,10 @@ type Answerer = (incoming: Incoming) => Eventual<Response>
 
 // The steps go on at once where nothing has to be waited for: see eventual.ts.
 function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHeaders): Answerer {
-  const handle = createHandling(route, headers)
+  const handle = createHandling(route, headers, options.addressOf)
   const mediaTypes = ['application/json', ...(route.body?.mediaTypes ?? [])]
   return (incoming) =>
-    proceed(principalOf(incoming.request, route, options.authenticate), (principal) => {
+    proceed(principalOf(incoming.request, route, options), (principal) => {
       const { request } = incoming
       const where = authorize({ rule: route.access, principal, action: route.action ?? 'call' })
       const format = route.negotiates ? undefined : acceptedFormat(request, route.formats ?? [])
@@ -121,7 +123,7 @@ interface Admitted extends Incoming {
 }
 
 /** What is done once the caller is known, may call, and the body is decoded. */
-function createHandling(route: Route, headers: AnswerHeaders) {
+function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterOptions['addressOf']) {
   const parseQuery = queryParserOf(route)
   const noStore = route.noStore === true
   return (admitted: Admitted, decoded: unknown): Eventual<Response> => {
@@ -139,6 +141,7 @@ function createHandling(route: Route, headers: AnswerHeaders) {
       target,
       format: format?.name ?? 'json',
       header: (name) => request.headers.get(name),
+      address: () => addressOf(request),
       reply: (status, value, extra) => new Reply(status, value, extra),
     }
     const answering = { route, requestId, noStore, headers, format, query }
@@ -155,12 +158,16 @@ function queryParserOf({ query }: Route): (search: string) => unknown {
   return (search) => (search === '' ? NO_QUERY : refuse(search))
 }
 
-function principalOf(request: Request, route: Route, authenticate: Authenticator): Eventual<Principal> {
+function principalOf(
+  request: Request,
+  route: Route,
+  { authenticate, addressOf }: RouterOptions,
+): Eventual<Principal> {
   if (route.credentials === 'ignored') return ANONYMOUS
   const authorization = request.headers.get('authorization')
   const apiKey = request.headers.get('x-api-key')
   if (authorization === null && apiKey === null) return ANONYMOUS
-  return authenticate({ authorization, apiKey })
+  return authenticate({ authorization, apiKey, address: () => addressOf(request) })
 }
 
 /** The format that the client wishes for; undefined is JSON. Throws AppError `not_acceptable`. */

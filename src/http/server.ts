@@ -17,6 +17,8 @@ export interface ServerOptions {
 export interface Server {
   /** `http://127.0.0.1:3000` */
   url: string
+  /** The address of the other end of a request's connection; undefined once that is closed. */
+  readonly peerOf: (request: Request) => string | undefined
   /** Answers all further requests by this handler. */
   use(handle: RequestHandler): void
   /** Refuses new connections and waits until the requests in flight have their answers, at most `graceMs`. */
@@ -40,6 +42,7 @@ export function listen({ host, port, logger }: ServerOptions): Server {
   return {
     // With its port, also where that is the scheme's own.
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    peerOf: (request) => server.requestIP(request)?.address,
     use: (next) => {
       handle = next
     },

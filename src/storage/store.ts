@@ -19,8 +19,11 @@ export interface Column {
   index?: boolean
   /** The table whose id this is: a foreign key. An indexed column, always. */
   references?: string
-  /** What a delete of the target does: `restrict` (the default) refuses it, `set null` clears this column. */
-  onDelete?: 'restrict' | 'set null'
+  /**
+   * What a delete of the target does: `restrict` (the default) refuses it, `set null` clears this column, `cascade`
+   * deletes this row too, which no total may count (internal tables have none).
+   */
+  onDelete?: 'restrict' | 'set null' | 'cascade'
   /** What existing rows get when the column is added to a table that has rows. */
   default?: Value
 }
@@ -158,6 +161,12 @@ export interface Store {
   commit(steps: readonly Step[]): Promise<readonly Row[]>
   /** Deletes old rows in one commit of its own; gives how many. Call it again while it gives `limit`. */
   deleteOlderThan(sweep: Sweep): Promise<number>
+  /**
+   * Makes a function that gives another number as soon as a row of these tables may have been changed or deleted: by
+   * this process with the commit, by another one from the next turn of the event loop on. What was kept under an older
+   * number must be read again. New rows change nothing.
+   */
+  watch(tables: readonly string[]): () => number
   /** 32 random bytes that are made once for this name and kept in the database: all nodes get the same. */
   secret(name: string): Promise<Uint8Array>
   /** Begins a load; a store does one at a time. Dispose of it in the end. */

@@ -1,20 +1,42 @@
 import { describe, expect, test } from 'bun:test'
-import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
+import {
+  constants,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  type KeyObject,
+} from 'node:crypto'
+import type { Algorithm } from '../../src/auth/algorithms.ts'
 import { CACHED_TOKENS_MAX, TOKEN_LENGTH_MAX, createAccessTokens } from '../../src/auth/access-tokens.ts'
-import { loadKeyRing } from '../../src/auth/key-ring.ts'
+import type { KeyRing } from '../../src/auth/key-ring.ts'
+import { secretKey, signingKey, type SigningKey } from '../../src/auth/signing-keys.ts'
 
-const [current] = loadKeyRing(':memory:')
-const [old] = loadKeyRing(':memory:')
-const [foreign] = loadKeyRing(':memory:')
+const newKey = () => signingKey('EdDSA', generateKeyPairSync('ed25519').privateKey)
+const [current, old, foreign] = [newKey(), newKey(), newKey()]
+
+/** A ring that tests change. */
+function ringOf(...keys: SigningKey[]): KeyRing & { keys: SigningKey[] } {
+  const ring = {
+    keys,
+    signing: () => ring.keys[0] as SigningKey,
+    find: (kid: string) => ring.keys.find((key) => key.kid === kid),
+    all: () => ring.keys,
+  }
+  return ring
+}
+
 const SUBJECT = {
   userId: '01991f6e-8c00-7000-8000-000000000001',
   sessionId: '01991f6e-8c00-7000-8000-000000000002',
   role: 'user',
 }
 
+const KEY_ID = '01991f6e-8c00-7000-8000-000000000009'
+
 let now = Date.now()
 const options = {
-  keys: [current, old] as const,
+  keys: ringOf(current, old),
   issuer: 'https://api.example.com',
   lifetimeSeconds: 900,
   clock: () => now,
@@ -55,9 +77,12 @@ function forgeRs256(): string {
   return `${text}.${sign('sha256', Buffer.from(text), privateKey).toString('base64url')}`
 }
 
-async function outcomeOf(token: string): Promise<unknown> {
+const headerOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString())
+const payloadOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString())
+
+async function outcomeOf(token: string, by = tokens): Promise<unknown> {
   try {
-    await tokens.verify(token)
+    await by.verify(token)
     return 'good'
   } catch (error) {
     return (error as { code?: string }).code
@@ -79,7 +104,33 @@ describe('issue', () => {
       exp: seconds() + 900,
     })
     expect(Math.abs(payload.iat - seconds())).toBeLessThan(60)
-    expect(await tokens.verify(token)).toMatchObject({ userId: SUBJECT.userId, sessionId: SUBJECT.sessionId })
+    expect(await tokens.verify(token)).toEqual({
+      userId: SUBJECT.userId,
+      sessionId: SUBJECT.sessionId,
+      tokenId: payload.jti,
+      clientId: undefined,
+      issuedAt: payload.iat,
+      expiresAt: payload.exp,
+    })
+  })
+
+  test('names the client where there is one, and no role where there is none', async () => {
+    const token = await tokens.issue({ ...SUBJECT, role: null, clientId: KEY_ID })
+    expect(payloadOf(token)).toMatchObject({ client_id: KEY_ID })
+    expect(payloadOf(token)).not.toHaveProperty('role')
+    expect(payloadOf(token)).not.toHaveProperty('nbf')
+    expect(await tokens.verify(token)).toMatchObject({ clientId: KEY_ID })
+  })
+
+  test.each([
+    [undefined, 900],
+    [60, 60],
+    [60.9, 60],
+    [900, 900],
+    [901, 900],
+  ])('with a lifetime of %p s makes a token of %d s', async (own, lifetime) => {
+    const more = own === undefined ? {} : { lifetimeSeconds: own }
+    expect(payloadOf(await tokens.issue({ ...SUBJECT, ...more })).exp).toBe(seconds() + lifetime)
   })
 
   test('never makes the same token twice', async () => {
@@ -93,6 +144,7 @@ describe('verify', () => {
   const raw = Buffer.from(current.publicKey.export({ format: 'jwk' }).x as string, 'base64url')
   const without = (name: string) => claims({ [name]: undefined })
   const header = (changes: object) => ({ ...HEADER, ...changes })
+  const respell = (inserted: string) => JSON.stringify(HEADER).replace('{', `{${inserted}`)
   const cases: readonly (readonly [name: string, outcome: string, token: () => string])[] = [
     ['a good one', 'good', () => forge(HEADER, claims())],
     ['algorithm Ed25519', 'good', () => forge(header({ alg: 'Ed25519' }), claims())],
@@ -149,6 +201,15 @@ describe('verify', () => {
       () => forge(header({ x5u: 'http://127.0.0.1:1/x5u' }), claims(), foreign.privateKey),
     ],
     ['keys by x5c', 'invalid_token', () => forge(header({ x5c: ['AAAA'] }), claims(), foreign.privateKey)],
+    ['keys by jku, our own signature', 'invalid_token', () => forge(header({ jku: 'http://a/' }), claims())],
+    ['any other parameter, our own signature', 'invalid_token', () => forge(header({ x: 1 }), claims())],
+    ['a header with a key twice', 'invalid_token', () => forge(respell('"alg":"EdDSA",'), claims())],
+    ['a header with spaces', 'invalid_token', () => forge(respell(' '), claims())],
+    [
+      'a header with an escape',
+      'invalid_token',
+      () => forge(respell('').replace('alg', '\\u0061lg'), claims()),
+    ],
     ['critical extension', 'invalid_token', () => forge(header({ crit: ['exp'] }), claims())],
     ['unencoded payload', 'invalid_token', () => forge(header({ b64: false, crit: ['b64'] }), claims())],
     ['type JWT', 'invalid_token', () => forge(header({ typ: 'JWT' }), claims())],
@@ -164,9 +225,17 @@ describe('verify', () => {
     ['exp 1e308', 'invalid_token', () => forge(HEADER, claims({ exp: 1e308 }))],
     ['exp null', 'invalid_token', () => forge(HEADER, claims({ exp: null }))],
     ['exp negative', 'invalid_token', () => forge(HEADER, claims({ exp: -1 }))],
+    ['iat with a fraction', 'invalid_token', () => forge(HEADER, claims({ iat: seconds() - 0.5 }))],
     ['iat as text', 'invalid_token', () => forge(HEADER, claims({ iat: '1' }))],
     ['not valid before then', 'invalid_token', () => forge(HEADER, claims({ nbf: seconds() + 900 }))],
     ['sub no text', 'invalid_token', () => forge(HEADER, claims({ sub: { toString: 1 } }))],
+    ['jti no text', 'invalid_token', () => forge(HEADER, claims({ jti: 1 }))],
+    ['client_id no text', 'invalid_token', () => forge(HEADER, claims({ client_id: 1 }))],
+    ...['sub', 'sid', 'jti', 'client_id'].map(
+      (name) =>
+        [`${name} no UUID`, 'invalid_token', () => forge(HEADER, claims({ [name]: 'a\0b' }))] as const,
+    ),
+    ['client_id', 'good', () => forge(HEADER, claims({ client_id: KEY_ID }))],
     ['sid no text', 'invalid_token', () => forge(HEADER, claims({ sid: 1 }))],
     ['a payload that is no object', 'invalid_token', () => forge(HEADER, '[]')],
     ['a payload that is no JSON', 'invalid_token', () => forge(HEADER, 'x')],
@@ -254,16 +323,32 @@ describe('verify', () => {
   test('does not take the token of another issuer, or of a key that is gone', async () => {
     const others = [
       createAccessTokens({ ...options, issuer: 'hipflask' }),
-      createAccessTokens({ ...options, keys: [old] }),
+      createAccessTokens({ ...options, keys: ringOf(old) }),
     ]
     const token = await tokens.issue(SUBJECT)
-    for (const other of others)
-      await expect(other.verify(token)).rejects.toMatchObject({ code: 'invalid_token' })
+    for (const other of others) expect(await outcomeOf(token, other)).toBe('invalid_token')
+  })
+
+  test('gives a known token its claims at once, until its key has left the ring', async () => {
+    const keys = ringOf(current, old)
+    const own = createAccessTokens({ ...options, keys })
+    const token = await own.issue(SUBJECT)
+    const first = own.verify(token)
+    expect(first).toBeInstanceOf(Promise)
+    const claimsOf = await first
+    expect(own.verify(token)).toBe(claimsOf)
+    keys.keys = [old]
+    expect(await outcomeOf(token, own)).toBe('invalid_token')
+    keys.keys = [{ ...foreign, kid: current.kid }, old]
+    expect(await outcomeOf(token, own)).toBe('invalid_token')
+    keys.keys = [old, current]
+    expect(await outcomeOf(token, own)).toBe('good')
+    expect(await own.issue(SUBJECT).then(headerOf)).toMatchObject({ kid: old.kid })
   })
 
   test('has a challenge on each refusal', async () => {
     const challenge = (token: string) =>
-      tokens.verify(token).catch((error) => error.headers['WWW-Authenticate'])
+      Promise.try(() => tokens.verify(token)).catch((error) => error.headers['WWW-Authenticate'])
     expect(await challenge('x')).toBe('Bearer realm="hipflask", error="invalid_token"')
     expect(await challenge(forge(HEADER, claims({ exp: 1 })))).toBe(
       'Bearer realm="hipflask", error="invalid_token", error_description="The access token expired"',
@@ -271,13 +356,84 @@ describe('verify', () => {
   })
 
   test('goes on with more tokens than it keeps', async () => {
-    const first = forge(HEADER, claims({ jti: 'first' }))
+    const first = forge(HEADER, claims({ jti: Bun.randomUUIDv7() }))
     expect(await outcomeOf(first)).toBe('good')
     const others = Array.from({ length: CACHED_TOKENS_MAX + 1 }, (_, index) =>
-      forge(HEADER, claims({ jti: String(index) })),
+      forge(HEADER, claims({ jti: `01991f6e-8c00-7000-8000-${String(index).padStart(12, '0')}` })),
     )
-    const outcomes = await Promise.all(others.map(outcomeOf))
+    const outcomes = await Promise.all(others.map((other) => outcomeOf(other)))
     expect(new Set(outcomes)).toEqual(new Set(['good']))
     expect(await outcomeOf(first)).toBe('good')
   }, 30_000)
+})
+
+describe('each algorithm', () => {
+  const keysOf: Record<Algorithm, SigningKey> = {
+    EdDSA: current,
+    ES256: signingKey('ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+    RS256: signingKey('RS256', generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    HS256: secretKey('kJ8vQ2xN5mW7pR4tY6uB3cZ9dF1gH0sL'),
+  }
+  const algorithms = Object.keys(keysOf) as Algorithm[]
+  const by = (algorithm: Algorithm) => createAccessTokens({ ...options, keys: ringOf(keysOf[algorithm]) })
+
+  /** Signed as `alg` says with this key, whatever that was made for. */
+  function signAs(alg: Algorithm, kid: string, key: KeyObject | string | Buffer): string {
+    const text = `${part({ alg, typ: 'at+jwt', kid })}.${part(claims())}`
+    const signature =
+      alg === 'HS256'
+        ? createHmac('sha256', key as Buffer)
+            .update(text)
+            .digest()
+        : sign(alg === 'EdDSA' ? null : 'sha256', Buffer.from(text), {
+            key: key as KeyObject,
+            dsaEncoding: 'ieee-p1363',
+          })
+    return `${text}.${signature.toString('base64url')}`
+  }
+
+  test.each(algorithms)('%s signs and verifies, and names itself', async (algorithm) => {
+    const token = await by(algorithm).issue(SUBJECT)
+    expect(headerOf(token)).toEqual({ alg: algorithm, typ: 'at+jwt', kid: keysOf[algorithm].kid })
+    expect(await outcomeOf(token, by(algorithm))).toBe('good')
+  })
+
+  const mixes = algorithms.flatMap((own) => algorithms.map((other) => [own, other] as const))
+  test.each(mixes)('%s takes the signature of %s only if it is its own', async (own, other) => {
+    const { kid } = keysOf[own]
+    const token = signAs(other, kid, keysOf[other].privateKey)
+    expect(await outcomeOf(token, by(own))).toBe(own === other ? 'good' : 'invalid_token')
+    // The same under the name of the ring's own algorithm.
+    const [, ...rest] = token.split('.')
+    const renamed = [part({ alg: own, typ: 'at+jwt', kid }), ...rest].join('.')
+    expect(await outcomeOf(renamed, by(own))).toBe(own === other ? 'good' : 'invalid_token')
+  })
+
+  test.each([
+    ['RS256', 'RS512', 'sha512', undefined],
+    ['RS256', 'PS256', 'sha256', constants.RSA_PKCS1_PSS_PADDING],
+    ['HS256', 'HS512', 'sha512', undefined],
+  ] as const)('%s does not take %s of the same key', async (own, alg, hash, padding) => {
+    const { kid, privateKey } = keysOf[own]
+    const text = `${part({ alg, typ: 'at+jwt', kid })}.${part(claims())}`
+    const signature =
+      own === 'HS256'
+        ? createHmac(hash, privateKey).update(text).digest()
+        : sign(hash, Buffer.from(text), { key: privateKey, ...(padding && { padding, saltLength: 32 }) })
+    expect(await outcomeOf(`${text}.${signature.toString('base64url')}`, by(own))).toBe('invalid_token')
+  })
+
+  test.each(['EdDSA', 'ES256', 'RS256'] as const)(
+    '%s is not verified by its public key as a secret',
+    async (own) => {
+      const { kid, publicKey } = keysOf[own]
+      const jwk = publicKey.export({ format: 'jwk' }) as { x?: string; n?: string }
+      const der = publicKey.export({ type: 'spki', format: 'der' })
+      const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string
+      const secrets = [der, pem, pem.trim(), JSON.stringify(jwk), jwk.x, jwk.n].flatMap((one) => one ?? [])
+      for (const secret of [...secrets, Buffer.from((jwk.x ?? jwk.n) as string, 'base64url')]) {
+        expect(await outcomeOf(signAs('HS256', kid, secret), by(own))).toBe('invalid_token')
+      }
+    },
+  )
 })

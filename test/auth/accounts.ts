@@ -1,10 +1,17 @@
 // The routes and the authenticator of auth/ on a real database in memory, with a clock that tests set.
+import type { Authenticator } from '../../src/access/principal.ts'
 import { createAccessTokens, type AccessTokens } from '../../src/auth/access-tokens.ts'
 import { createAuthenticator } from '../../src/auth/authenticator.ts'
 import { createBasicVerifier } from '../../src/auth/basic.ts'
 import { loadKeyRing, type KeyRing } from '../../src/auth/key-ring.ts'
+import { createLoginLimits, type LoginLimitsOptions } from '../../src/auth/login-limits.ts'
 import { createPasswords, type Passwords } from '../../src/auth/passwords.ts'
-import { createAuthRoutes } from '../../src/auth/routes.ts'
+import { createAccountRoutes } from '../../src/auth/account-routes.ts'
+import { createApiKeys } from '../../src/auth/api-keys.ts'
+import { createAudit } from '../../src/auth/audit.ts'
+import { createSessionRoutes } from '../../src/auth/session-routes.ts'
+import { createSignIn, type SignIn } from '../../src/auth/sign-in.ts'
+import { authTables } from '../../src/auth/tables.ts'
 import { findByEmail, usersTable, type User } from '../../src/auth/users.ts'
 import { createLogger } from '../../src/core/logger.ts'
 import { createRouter } from '../../src/http/router.ts'
@@ -15,16 +22,24 @@ import type { Store, Values } from '../../src/storage/store.ts'
 
 export const PASSWORD = 'purple staple lemon'
 
-/** A store in memory with the table of accounts. */
+/** A key of this process alone. */
+export function memoryKeys(): KeyRing {
+  return loadKeyRing({ algorithm: 'EdDSA', data: ':memory:' }, { warn: () => {}, clock: Date.now })
+}
+
+/** An account that signs in here. */
+export type LocalUser = User & { readonly email: string; readonly password_hash: string }
+
+/** A store in memory with the tables of auth/. */
 export function createUserStore(): Store {
   const database = openDatabase({ path: ':memory:', durability: 'full' })
-  const tables = [usersTable]
-  applyMigration(database, tables)
-  return createSqliteStore({ database, tables })
+  applyMigration(database, authTables)
+  return createSqliteStore({ database, tables: authTables })
 }
 
 export interface AccountsOptions {
   registration?: 'open' | 'closed'
+  loginRate?: LoginLimitsOptions['rate']
   keys?: KeyRing
 }
 
@@ -32,14 +47,19 @@ export interface Accounts {
   store: Store
   passwords: Passwords
   accessTokens: AccessTokens
+  signIn: SignIn
+  authenticate: Authenticator
+  clock: () => number
   /** How often a password was really checked. */
   checks: () => number
-  /** Moves the clock. */
+  /** Lets time pass. */
   advance: (seconds: number) => void
+  /** Sets the clock by so much, while no time passes. */
+  turn: (seconds: number) => void
   send: (path: string, init?: RequestInit) => Promise<Response>
   post: (path: string, body: unknown) => Promise<Response>
   /** Makes an account with PASSWORD. */
-  register: (email: string) => Promise<User>
+  register: (email: string) => Promise<LocalUser>
   login: (email: string, password?: string) => Promise<string>
   /** GET /auth/me with this Authorization header. */
   me: (authorization: string, more?: Record<string, string>) => Promise<Response>
@@ -49,10 +69,12 @@ export interface Accounts {
 
 export function createAccounts({
   registration = 'open',
-  keys = loadKeyRing(':memory:'),
+  loginRate = 'off',
+  keys = memoryKeys(),
 }: AccountsOptions = {}): Accounts {
   const store = createUserStore()
   let now = Date.now()
+  let elapsed = 0
   let checked = 0
   const clock = () => now
   const real = createPasswords({ atOnce: 2 })
@@ -64,12 +86,22 @@ export function createAccounts({
     },
   }
   const accessTokens = createAccessTokens({ keys, issuer: 'hipflask', lifetimeSeconds: 900, clock })
-  const verifyBasic = createBasicVerifier({ store, passwords, clock })
   const log: string[] = []
+  const logger = createLogger({ level: 'debug', format: 'json', write: (line) => log.push(line), clock })
+  const audit = createAudit(logger)
+  const limits = createLoginLimits({ rate: loginRate, now: () => elapsed })
+  const signIn = createSignIn({ store, passwords, limits, audit })
+  const verifyBasic = createBasicVerifier({ store, signIn, monotonic: () => elapsed })
+  const apiKeys = createApiKeys({ store, clock })
+  const authenticate = createAuthenticator({ store, accessTokens, apiKeys, verifyBasic, clock })
   const handle = createRouter({
-    routes: createAuthRoutes({ store, passwords, accessTokens, registration, clock }),
-    authenticate: createAuthenticator({ store, accessTokens, verifyBasic }),
-    logger: createLogger({ level: 'debug', format: 'json', write: (line) => log.push(line), clock }),
+    routes: [
+      ...createAccountRoutes({ store, passwords, audit, registration, clock }),
+      ...createSessionRoutes({ store, signIn, accessTokens, audit, clock }),
+    ],
+    authenticate,
+    addressOf: () => '192.0.2.1',
+    logger,
     bodyLimit: 1 << 20,
     allowedHosts: [],
     strictTransport: false,
@@ -89,15 +121,22 @@ export function createAccounts({
     store,
     passwords,
     accessTokens,
+    signIn,
+    authenticate,
+    clock,
     checks: () => checked,
-    advance: (seconds) => void (now += seconds * 1000),
+    advance(seconds) {
+      now += seconds * 1000
+      elapsed += seconds * 1000
+    },
+    turn: (seconds) => void (now += seconds * 1000),
     send,
     post,
     async register(email) {
       const response = await post('/auth/register', { name: 'Ada', email, password: PASSWORD })
       if (response.status !== 201)
         throw new Error(`Register answered ${response.status}: ${await response.text()}`)
-      return (await findByEmail(store, email)) as User
+      return (await findByEmail(store, email)) as LocalUser
     },
     async login(email, password = PASSWORD) {
       const response = await post('/auth/login', { email, password })

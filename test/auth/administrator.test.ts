@@ -33,7 +33,7 @@ describe('ensureAdministrator', () => {
       disabled: false,
       name: 'Administrator',
     })
-    expect(await passwords.verify(ACCOUNT.password, made?.password_hash)).toBe(true)
+    expect(await passwords.verify(ACCOUNT.password, made?.password_hash ?? undefined)).toBe(true)
     expect(await ensure(store, { ...ACCOUNT, password: 'another password' })).toBeUndefined()
     expect(await findByEmail(store, 'root@example.com')).toEqual(made as NonNullable<typeof made>)
   })

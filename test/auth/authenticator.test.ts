@@ -1,42 +1,33 @@
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import type { Credentials } from '../../src/access/principal.ts'
-import { createAccessTokens } from '../../src/auth/access-tokens.ts'
-import { createAuthenticator } from '../../src/auth/authenticator.ts'
-import { createBasicVerifier } from '../../src/auth/basic.ts'
-import { loadKeyRing } from '../../src/auth/key-ring.ts'
+import { newUuid } from '../../src/core/ids.ts'
 import { usersTable } from '../../src/auth/users.ts'
 import { basic, createAccounts, failureOf, PASSWORD } from './accounts.ts'
 
 const accounts = createAccounts()
 const user = await accounts.register('ada@example.com')
 const token = await accounts.login(user.email)
+const other = await accounts.register('eve@example.com')
 
 const BEARER = 'Bearer realm="hipflask"'
 const INVALID = `${BEARER}, error="invalid_token"`
+const REVOKED = `${INVALID}, error_description="The access token was revoked"`
 const BASIC = 'Basic realm="hipflask", charset="UTF-8"'
 
 describe('a principal', () => {
-  const clock = Date.now
-  const { store, passwords } = accounts
-  const tokens = createAccessTokens({
-    keys: loadKeyRing(':memory:'),
-    issuer: 'hipflask',
-    lifetimeSeconds: 900,
-    clock,
-  })
-  const authenticate = createAuthenticator({
-    store,
-    accessTokens: tokens,
-    verifyBasic: createBasicVerifier({ store, passwords, clock }),
-  })
+  const { accessTokens, authenticate } = accounts
   const known = { kind: 'user', id: user.id, role: 'user', email: user.email, scopes: null }
   const by = (credentials: Partial<Credentials>) =>
-    authenticate({ authorization: null, apiKey: null, ...credentials })
+    authenticate({ authorization: null, apiKey: null, address: () => '127.0.0.1', ...credentials })
 
   test('of a token is its user, with the session', async () => {
-    const authorization = `Bearer ${await tokens.issue({ userId: user.id, sessionId: 'the session', role: 'admin' })}`
+    const { sessionId } = await accessTokens.verify(token)
+    const issued = await accessTokens.issue({ userId: user.id, sessionId, role: 'admin' })
     // The role is that of the account, not that of the token.
-    expect(await by({ authorization })).toEqual({ ...known, session_id: 'the session' } as never)
+    expect(await by({ authorization: `Bearer ${issued}` })).toEqual({
+      ...known,
+      session_id: sessionId,
+    } as never)
   })
 
   test('of e-mail and password is their user, without a session', async () => {
@@ -50,9 +41,20 @@ describe('a principal', () => {
     expect(await by({})).toMatchObject({ kind: 'anonymous', id: null, role: null })
   })
 
-  test('of a token whose subject is no id at all is nobody', async () => {
-    const authorization = `Bearer ${await tokens.issue({ userId: 'x', sessionId: 'x', role: 'admin' })}`
-    await expect(by({ authorization })).rejects.toMatchObject({ code: 'invalid_token' })
+  test('can not be changed by whoever gets it, since it is kept', async () => {
+    const principal = await by({ authorization: `Bearer ${token}` })
+    expect(() => Object.assign(principal, { role: 'admin' })).toThrow(TypeError)
+    expect(await by({ authorization: `Bearer ${token}` })).toMatchObject({ role: 'user' })
+  })
+
+  test.each<[string, (session: string) => { userId: string; sessionId: string }]>([
+    ['whose subject is nobody', (sessionId) => ({ userId: newUuid(), sessionId })],
+    ['of no session', () => ({ userId: user.id, sessionId: newUuid() })],
+    ["of another user's session", (sessionId) => ({ userId: other.id, sessionId })],
+  ])('of a token %s is nobody', async (_, subjectOf) => {
+    const { sessionId } = await accessTokens.verify(token)
+    const issued = await accessTokens.issue({ ...subjectOf(sessionId), role: 'admin' })
+    await expect(by({ authorization: `Bearer ${issued}` })).rejects.toMatchObject({ code: 'token_revoked' })
   })
 })
 
@@ -157,7 +159,7 @@ describe('what happens to an account acts on its next request', () => {
     return { id, email, bearer, secret, failures }
   }
   const refused = [
-    { status: 401, code: 'invalid_token', challenge: INVALID },
+    { status: 401, code: 'token_revoked', challenge: REVOKED },
     { status: 401, code: 'invalid_credentials', challenge: BASIC },
   ]
 

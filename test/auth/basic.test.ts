@@ -1,8 +1,11 @@
-import { describe, expect, spyOn, test } from 'bun:test'
+import { describe, expect, setSystemTime, spyOn, test } from 'bun:test'
 import { BASIC_CACHE_MAX, createBasicVerifier } from '../../src/auth/basic.ts'
+import { createLoginLimits } from '../../src/auth/login-limits.ts'
+import { createSignIn } from '../../src/auth/sign-in.ts'
 import { PASSWORD, basic, createAccounts, failureOf } from './accounts.ts'
 
 const accounts = createAccounts()
+const limits = createLoginLimits({ rate: 'off', now: () => 0 })
 const { email } = await accounts.register('ada@example.com')
 
 const encode = (text: string | Buffer) => Buffer.from(text).toString('base64')
@@ -94,9 +97,14 @@ describe('a verified password', () => {
     expect(await checksDuring(once)).toBe(0)
     accounts.advance(0.001)
     expect(await checksDuring(once)).toBe(1)
-    // Set back, the clock would let it live longer.
-    accounts.advance(-1)
+    // A clock that is set neither ends it nor lets it live longer.
+    for (const seconds of [-3600, 7200, -3600]) accounts.turn(seconds)
+    accounts.advance(59.999)
+    expect(await checksDuring(once)).toBe(0)
+    accounts.turn(-3600)
+    accounts.advance(0.001)
     expect(await checksDuring(once)).toBe(1)
+    accounts.turn(3600)
   })
 
   test('is checked once for equal requests at once, right or wrong, known account or not', async () => {
@@ -119,6 +127,19 @@ describe('a verified password', () => {
     expect(await checksDuring(async () => [await status(wrong), await status(wrong)])).toBe(2)
   })
 
+  test('is unknown at once where the account has another, and the other is checked', async () => {
+    const { id } = await accounts.register('changed@example.com')
+    expect(await status(basic('changed@example.com', PASSWORD))).toBe(200)
+    const other = 'lemon staple purple'
+    await accounts.change(id, { password_hash: await accounts.passwords.hash(other) })
+    expect(await status(basic('changed@example.com', PASSWORD))).toBe(401)
+    expect(await status(basic('changed@example.com', other))).toBe(200)
+    expect(await checksDuring(() => status(basic('changed@example.com', other)))).toBe(0)
+    // The same password under another hash is another one too.
+    await accounts.change(id, { password_hash: await accounts.passwords.hash(other) })
+    expect(await checksDuring(() => status(basic('changed@example.com', other)))).toBe(1)
+  })
+
   test('is refused where the account changes while it is checked', async () => {
     const { id } = await accounts.register('changing@example.com')
     const [answer] = await Promise.all([
@@ -128,12 +149,26 @@ describe('a verified password', () => {
     expect(answer).toBe(401)
   })
 
+  test('is known by a clock that nobody sets, unless told otherwise', async () => {
+    let checked = 0
+    const passwords = { ...accounts.passwords, verify: () => Promise.resolve(++checked > 0) }
+    const signIn = createSignIn({ store: accounts.store, passwords, limits, audit: () => undefined })
+    const verify = createBasicVerifier({ store: accounts.store, signIn })
+    const attempt = () => verify(encode(`${email}:${PASSWORD}`), '127.0.0.1')
+    await attempt()
+    setSystemTime(Date.now() + 3_600_000)
+    await attempt()
+    setSystemTime()
+    expect(checked).toBe(1)
+  })
+
   test('makes room for others when too many are known', async () => {
     let checked = 0
     // Any password is right here: a thousand hashes would take a minute.
     const passwords = { ...accounts.passwords, verify: () => Promise.resolve(++checked > 0) }
-    const verify = createBasicVerifier({ store: accounts.store, passwords, clock: () => 0 })
-    const attempt = (password: string) => verify(encode(`${email}:${password}`))
+    const signIn = createSignIn({ store: accounts.store, passwords, limits, audit: () => undefined })
+    const verify = createBasicVerifier({ store: accounts.store, signIn, monotonic: () => 0 })
+    const attempt = (password: string) => verify(encode(`${email}:${password}`), '127.0.0.1')
     for (let index = 0; index <= BASIC_CACHE_MAX; index++) await attempt(`password ${index}`)
     expect(checked).toBe(BASIC_CACHE_MAX + 1)
     await attempt(`password ${BASIC_CACHE_MAX}`)

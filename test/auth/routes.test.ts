@@ -125,7 +125,7 @@ describe('POST /auth/register', () => {
   })
 
   test.each([
-    ['of 8 characters', '12345678'],
+    ['of 8 characters', 'plum tea'],
     ['of 256 characters', 'x'.repeat(256)],
     ['of 256 characters, 512 decomposed', 'e\u0301'.repeat(256)],
     ['with spaces around it', '  12345678  '],

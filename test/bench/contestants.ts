@@ -49,6 +49,20 @@ export default defineResource({
 })
 `
 
+const ACCOUNT = { email: 'ada@example.com', password: 'purple staple lemon' }
+const ADMINISTRATOR = { HIPFLASK_ADMIN_EMAIL: ACCOUNT.email, HIPFLASK_ADMIN_PASSWORD: ACCOUNT.password }
+
+/** An access token of either server. */
+export async function signIn({ url }: Running): Promise<string> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(`${url}/auth/login`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(ACCOUNT),
+  })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
 /** A copy of dist/hipflask, so that a build meanwhile does not matter, with the resource that both serve. */
 export async function prepareHipflask(folder: string): Promise<Contestant> {
   const executable = join(folder, 'hipflask')
@@ -81,7 +95,7 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
   const startedAt = performance.now()
   const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', '0'] : [executable], {
     cwd: folder,
-    env: { NODE_ENV: 'production', HOME: folder },
+    env: { NODE_ENV: 'production', HOME: folder, ...ADMINISTRATOR },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'inherit',

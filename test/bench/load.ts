@@ -10,6 +10,8 @@ export interface Load {
   clients: number
   /** Posted as JSON; without it the path is got. */
   body?: object
+  /** An access token to send along. */
+  token?: string
 }
 
 export interface Speed {
@@ -18,16 +20,26 @@ export interface Speed {
   microseconds: number
 }
 
-/** Loads the server for so long. `folder` takes a file for wrk. */
+export interface LoadOptions {
+  seconds: number
+  /** Takes a file for wrk. */
+  folder: string
+  /** The core that wrk is held to. */
+  core?: number
+}
+
+/** Loads the server for so long. */
 export async function putLoad(
   server: Running,
   load: Load,
-  options: { seconds: number; folder: string },
+  { seconds, folder, core }: LoadOptions,
 ): Promise<Speed> {
-  const { seconds, folder } = options
+  const wrk = core === undefined ? ['wrk'] : ['taskset', '-c', String(core), 'wrk']
   const script = load.body === undefined ? [] : ['-s', await writeScript(load.body, folder)]
+  const credential = load.token === undefined ? [] : ['-H', `Authorization: Bearer ${load.token}`]
   const before = await processorSeconds(server.pid)
-  const output = await $`wrk -t1 -c${load.clients} -d${seconds}s ${script} ${server.url + load.path}`.text()
+  const output =
+    await $`${wrk} -t1 -c${load.clients} -d${seconds}s ${script} ${credential} ${server.url + load.path}`.text()
   const used = (await processorSeconds(server.pid)) - before
   const failures = /(?:Non-2xx|Socket errors).*/.exec(output)
   if (failures !== null) throw new Error(`${server.name} ${load.path}: ${failures[0]}`)

@@ -1,6 +1,7 @@
-// What hipflask is measured against: the same three routes as an experienced user of Elysia and bun:sqlite writes them
-// by hand, without accounts, rules, links or request ids. It stands alone and takes nothing from src.
+// What hipflask is measured against: the same routes as an experienced user of Elysia and bun:sqlite writes them by
+// hand, without accounts, rules, links or request ids. It stands alone and takes nothing from src.
 import { Database } from 'bun:sqlite'
+import { jwt } from '@elysiajs/jwt'
 import { Elysia, t } from 'elysia'
 
 interface Row {
@@ -51,7 +52,10 @@ const Page = t.Object({
   limit: t.Integer({ minimum: 1, maximum: 100, default: 10 }),
 })
 
+const Id = t.Object({ id: t.Integer({ minimum: 1 }) })
+
 const app = new Elysia()
+  .use(jwt({ name: 'jwt', secret: 'of a server that is measured, 32 bytes', exp: '1h' }))
   .get('/health/ready', () => ({ status: 'ok' }))
   .get(
     '/api/items/:id',
@@ -59,7 +63,19 @@ const app = new Elysia()
       const row = selectOne.get(params.id)
       return row === null ? status(404, { message: 'Not found' }) : toItem(row)
     },
-    { params: t.Object({ id: t.Integer({ minimum: 1 }) }) },
+    { params: Id },
+  )
+  // Anybody signs in: it is the check of the token that is measured.
+  .post('/auth/login', async ({ jwt }) => ({ access_token: await jwt.sign({ sub: '1', role: 'user' }) }))
+  .get(
+    '/api/private-items/:id',
+    async ({ headers, jwt, params, status }) => {
+      const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
+      if ((await jwt.verify(token)) === false) return status(401, { message: 'Sign in first' })
+      const row = selectOne.get(params.id)
+      return row === null ? status(404, { message: 'Not found' }) : toItem(row)
+    },
+    { params: Id },
   )
   .get(
     '/api/items',

@@ -8,6 +8,7 @@ import {
   prepareHipflask,
   prepareRival,
   residentBytes,
+  signIn,
   start,
   type Both,
   type Contestant,
@@ -25,6 +26,7 @@ const ROWS = 200_000
 const BATCH = 1000
 
 const READ: Load = { path: '/api/items/4711', clients: 32 }
+const PRIVATE: Load = { ...READ, path: '/api/private-items/4711' }
 const LIST: Load = { path: '/api/items?page=3&limit=10', clients: 32 }
 const CREATE: Load = { path: '/api/items', clients: 64, body: item(1) }
 
@@ -52,8 +54,13 @@ async function compare(folder: string): Promise<void> {
   await using rival = await start(contestants.rival)
   await fillHipflask(hipflask)
   fillRival(contestants.rival)
-  const measure = (load: Load) => measureSpeeds({ hipflask, rival }, { load, folder })
+  const tokens = { hipflask: await signIn(hipflask), rival: await signIn(rival) }
+  const measure = (load: Load, other = load) =>
+    measureSpeeds({ hipflask, rival }, { loads: { hipflask: load, rival: other }, folder })
   const reads = await measure(READ)
+  const signedIn = { ...READ, token: tokens.hipflask }
+  const signedInReads = await measure(signedIn, READ)
+  const checkedReads = await measure(signedIn, { ...PRIVATE, token: tokens.rival })
   // Before the creates, while both have the same number of records.
   const lists = await measure(LIST)
   const creates = await measure(CREATE)
@@ -61,6 +68,10 @@ async function compare(folder: string): Promise<void> {
   printTable([
     speedRow('read a record, requests/s', reads, '≥ 0.85 ×'),
     processorRow(reads),
+    speedRow('read signed in / without, requests/s', signedInReads, '≥ 0.85 ×'),
+    processorRow(signedInReads),
+    speedRow('read signed in, both, requests/s', checkedReads, '≥ 2.5 ×'),
+    processorRow(checkedReads),
     speedRow('durable create by 64 clients, requests/s', creates, '≥ 1.5 ×'),
     processorRow(creates),
     ['  one sync of this disk, ms', format(measureSync(folder)), '', '', ''],
@@ -112,14 +123,14 @@ function measureSync(folder: string): number {
 /** Rounds in turns, so that what else the machine does meets both. The first round warms up and is not counted. */
 async function measureSpeeds(
   { hipflask, rival }: Both<Running>,
-  { load, folder }: { load: Load; folder: string },
+  { loads, folder }: { loads: Both<Load>; folder: string },
 ): Promise<Both<Speed>[]> {
   const rounds: Both<Speed>[] = []
   for (let turn = 0; turn <= ROUNDS; turn++) {
     const options = { seconds: turn === 0 ? 1 : ROUND_SECONDS, folder }
     const round = {
-      hipflask: await putLoad(hipflask, load, options),
-      rival: await putLoad(rival, load, options),
+      hipflask: await putLoad(hipflask, loads.hipflask, options),
+      rival: await putLoad(rival, loads.rival, options),
     }
     if (turn > 0) rounds.push(round)
   }

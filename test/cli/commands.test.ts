@@ -40,6 +40,8 @@ describe('hipflask config', () => {
     HIPFLASK_ADMIN_EMAIL: 'ada@example.com',
     HIPFLASK_ADMIN_PASSWORD: SECRET,
     HIPFLASK_ALLOWED_HOSTS: 'a.example,b.example',
+    HIPFLASK_LOGIN_RATE_LIMIT: '7/120s',
+    HIPFLASK_TRUST_PROXY: 'linklocal, 192.0.2.1',
     PORT: '4000',
   }
 
@@ -53,6 +55,8 @@ describe('hipflask config', () => {
       'HIPFLASK_DATA|./data|default',
       'HIPFLASK_PUBLIC_URL|-|default',
       'HIPFLASK_ALLOWED_HOSTS|a.example,b.example|environment (HIPFLASK_ALLOWED_HOSTS)',
+      'HIPFLASK_LOGIN_RATE_LIMIT|7/120s|environment (HIPFLASK_LOGIN_RATE_LIMIT)',
+      'HIPFLASK_TRUST_PROXY|169.254.0.0/16,fe80::/10,192.0.2.1/32|environment (HIPFLASK_TRUST_PROXY)',
       'HIPFLASK_ADMIN_PASSWORD|********|environment (HIPFLASK_ADMIN_PASSWORD)',
     ]) {
       expect(lines).toContain(line)
@@ -68,6 +72,7 @@ describe('hipflask config', () => {
     expect(Object.keys(printed)).toEqual(settingNames.map(variableOf))
     expect(printed).toMatchObject({
       HIPFLASK_BODY_LIMIT: { value: 2048, origin: 'flag', name: '--body-limit' },
+      HIPFLASK_LOGIN_RATE_LIMIT: { value: '7/120s' },
       HIPFLASK_PUBLIC_URL: { value: null, origin: 'default', name: null },
       HIPFLASK_ADMIN_PASSWORD: { value: '********', origin: 'environment', name: 'HIPFLASK_ADMIN_PASSWORD' },
     })

@@ -39,6 +39,11 @@ describe('defaults', () => {
     logLevel: 'info',
     bodyLimit: 1_048_576,
     accessTokenSeconds: 900,
+    loginRateLimit: { limit: 10, windowMs: 900_000 },
+    trustProxy: undefined,
+    jwtAlgorithm: 'EdDSA',
+    jwtSecret: undefined,
+    jwtKeyFile: undefined,
     adminEmail: undefined,
     adminPassword: undefined,
     durability: 'full',
@@ -197,6 +202,50 @@ describe('a secret', () => {
     const dotenv = Object.entries(env).map(([name, value]) => `${name}="${value}"`)
     expect(failure({ dotenv: dotenv.join('\n') }).message).not.toContain('hunter2')
     expect(failure({ dotenv: dotenv.join('\n').replaceAll(/"$/gm, '') }).message).not.toContain('hunter2')
+  })
+})
+
+describe('what signs tokens fits their algorithm', () => {
+  const strong = 'kJ8vQ2xN5mW7pR4tY6uB3cZ9dF1gH0sL'
+  const file = 'jwt.pem'
+  const unused = 'HIPFLASK_JWT_SECRET is not used by HIPFLASK_JWT_ALGORITHM'
+  const mustBe =
+    'HIPFLASK_JWT_SECRET must be at least 32 bytes that nobody can guess, such as what openssl rand -base64 48 prints'
+  test.each<[Record<string, string>, string[]]>([
+    [{ ALGORITHM: 'EdDSA' }, []],
+    [{ KEY_FILE: file }, []],
+    [{ ALGORITHM: 'ES256', KEY_FILE: file }, []],
+    [{ ALGORITHM: 'RS256', KEY_FILE: file }, []],
+    [{ ALGORITHM: 'HS256', SECRET: strong }, []],
+    [{ ALGORITHM: 'ES256' }, ['HIPFLASK_JWT_ALGORITHM ES256 needs HIPFLASK_JWT_KEY_FILE']],
+    [{ ALGORITHM: 'RS256' }, ['HIPFLASK_JWT_ALGORITHM RS256 needs HIPFLASK_JWT_KEY_FILE']],
+    [
+      { ALGORITHM: 'HS256' },
+      ['HIPFLASK_JWT_ALGORITHM HS256 needs HIPFLASK_JWT_SECRET or HIPFLASK_JWT_SECRET_FILE'],
+    ],
+    [{ SECRET: strong }, [`${unused} EdDSA, take it away or choose HS256`]],
+    [
+      { ALGORITHM: 'ES256', KEY_FILE: file, SECRET: strong },
+      [`${unused} ES256, take it away or choose HS256`],
+    ],
+    [
+      { ALGORITHM: 'HS256', SECRET: strong, KEY_FILE: file },
+      ['HIPFLASK_JWT_KEY_FILE is not used by HIPFLASK_JWT_ALGORITHM HS256, take it away'],
+    ],
+    [{ ALGORITHM: 'HS256', SECRET: 'canary' }, [mustBe]],
+    [{ ALGORITHM: 'HS256', SECRET: 'canary'.repeat(8) }, [mustBe]],
+    [{ ALGORITHM: 'none' }, ['HIPFLASK_JWT_ALGORITHM must be EdDSA, ES256, RS256 or HS256']],
+    [
+      { ALGORITHM: 'ES256', KEY_FILE: '-----BEGIN PRIVATE KEY-----canary' },
+      ['HIPFLASK_JWT_KEY_FILE must be the name of a PEM file'],
+    ],
+  ])('%p', (settings, expected) => {
+    for (const HIPFLASK_ENV of ['development', 'staging', 'production']) {
+      const own = Object.entries(settings).map(([name, value]) => [`HIPFLASK_JWT_${name}`, value])
+      const env = { HIPFLASK_ENV, ...Object.fromEntries(own) }
+      if (expected.length > 0) expect(problems({ env })).toEqual(expected)
+      else expect(loadConfig({ env }).config.jwtAlgorithm).toBe((settings['ALGORITHM'] ?? 'EdDSA') as 'EdDSA')
+    }
   })
 })
 

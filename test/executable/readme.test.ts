@@ -53,10 +53,11 @@ const blocks = sections.flatMap((section) => section.blocks)
 const commands = blocks.filter(({ language }) => language === 'sh')
 const isOfProject = ({ text }: Block) => /^(npx|bun) /.test(text)
 const isOfDocker = ({ text }: Block) => text.startsWith('docker ')
-const hasCurl = Bun.which('curl') !== null
-if (!hasCurl) console.log('The commands of README.md are not run: they need curl, which is not installed')
+const missing = ['curl', 'openssl'].filter((tool) => Bun.which(tool) === null)
+if (missing.length > 0)
+  console.log(`The commands of README.md are not run: ${missing.join(', ')} is not installed`)
 
-describe.skipIf(!hasCurl)('README.md shows what comes', () => {
+describe.skipIf(missing.length > 0)('README.md shows what comes', () => {
   for (const { title, blocks: all } of sections) {
     const own = all.filter((block) => !isOfProject(block) && !isOfDocker(block))
     if (!own.some(({ language }) => language === 'sh')) continue

@@ -4,7 +4,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hasBrowser, openBrowser, type Visit } from '../support/browser.ts'
-import { startServer, type RunningServer } from '../support/executable.ts'
+import { rawRequest, startServer, type RunningServer } from '../support/executable.ts'
 import { ADMIN } from '../support/world.ts'
 
 const CREATE = '#operations-items-createItems'
@@ -92,23 +92,73 @@ describe.if(hasBrowser())('Swagger UI', () => {
 })
 
 describe('the assets', () => {
-  test('come from the executable alone, in gzip where it is accepted', async () => {
-    await using server = await startServer()
-    for (const [name, least] of [
-      ['swagger-ui-bundle.js', 1_000_000],
-      ['swagger-ui.css', 100_000],
-    ] as const) {
-      const plain = await server.fetch(`/swagger/${name}`, { headers: { 'accept-encoding': 'identity' } })
-      expect(plain.headers.get('content-encoding')).toBeNull()
-      const bytes = await plain.arrayBuffer()
-      expect(bytes.byteLength).toBeGreaterThan(least)
-      const packed = await server.fetch(`/swagger/${name}`, {
-        headers: { 'accept-encoding': 'gzip' },
-        decompress: false,
-      } as RequestInit)
-      expect(packed.headers.get('content-encoding')).toBe('gzip')
-      expect(Bun.hash(Bun.gunzipSync(await packed.arrayBuffer()))).toBe(Bun.hash(bytes))
-    }
+  const ASSETS = [
+    ['swagger-ui-bundle.js', 1_000_000, 'text/javascript;charset=utf-8'],
+    ['swagger-ui.css', 100_000, 'text/css;charset=utf-8'],
+    ['favicon-32x32.png', 500, 'image/png'],
+    ['init.js', 100, 'text/javascript;charset=utf-8'],
+  ] as const
+  let server: RunningServer
+  beforeAll(async () => {
+    server = await startServer()
+  })
+  afterAll(async () => {
+    await server?.stop()
+  })
+  const load = (name: string, headers: Record<string, string>) =>
+    server.fetch(`/swagger/${name}`, { headers, decompress: false } as RequestInit)
+
+  describe.each(ASSETS)('%s', (name, least, mediaType) => {
+    test.each([
+      ['gzip', true],
+      ['gzip, deflate, br, zstd', true],
+      ['br, gzip;q=0.1', true],
+      ['*', true],
+      ['identity', false],
+      ['br', false],
+      ['gzip;q=0', false],
+      ['gzip;q=0, *', false],
+    ])('comes from the executable for Accept-Encoding %p, in gzip: %p', async (accepted, isCompressed) => {
+      const response = await load(name, { 'accept-encoding': accepted })
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-encoding')).toBe(isCompressed ? 'gzip' : null)
+      expect(response.headers.get('content-type')).toBe(mediaType)
+      expect(response.headers.get('vary')).toContain('Accept-Encoding')
+      expect(response.headers.get('cache-control')).toBe('private, no-cache')
+      expect(response.headers.get('etag')).toMatch(isCompressed ? /^"\w+-gzip"$/ : /^"\w+"$/)
+      const bytes = new Uint8Array(await response.arrayBuffer())
+      expect(response.headers.get('content-length')).toBe(String(bytes.length))
+      const plain = isCompressed ? Bun.gunzipSync(bytes) : bytes
+      expect(plain.length).toBeGreaterThan(least)
+      if (isCompressed && least > 1000) expect(bytes.length).toBeLessThan(plain.length / 3)
+      const source = Bun.file(join(import.meta.dir, '../../node_modules/swagger-ui-dist', name))
+      if (await source.exists()) expect(Bun.hash(plain)).toBe(Bun.hash(await source.bytes()))
+    })
+
+    test('comes plain to a client that says nothing', async () => {
+      const answer = await rawRequest(
+        server.url,
+        `GET /swagger/${name} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`,
+      )
+      const [head = ''] = answer.split('\r\n\r\n', 1)
+      expect(head).toStartWith('HTTP/1.1 200 OK')
+      expect(head).not.toMatch(/content-encoding/i)
+      expect(head).toMatch(/^vary: .*Accept-Encoding/im)
+    })
+
+    test('is not sent again to whoever has it in the same coding', async () => {
+      for (const [coding, other] of [
+        ['gzip', 'identity'],
+        ['identity', 'gzip'],
+      ] as const) {
+        const etag = (await load(name, { 'accept-encoding': coding })).headers.get('etag') as string
+        const again = await load(name, { 'accept-encoding': coding, 'if-none-match': etag })
+        expect(again.status).toBe(304)
+        expect(again.headers.get('etag')).toBe(etag)
+        expect(again.headers.get('vary')).toContain('Accept-Encoding')
+        expect((await load(name, { 'accept-encoding': other, 'if-none-match': etag })).status).toBe(200)
+      }
+    })
   })
 
   test.each(['/swagger', '/swagger/json', '/swagger/init.js'])(

@@ -168,6 +168,7 @@ describe('an operation', () => {
       'invalid_credentials',
       'invalid_token',
       'token_expired',
+      'token_revoked',
     ])
     expect(codes(list.responses[400].description)).toEqual(['bad_request', 'ambiguous_credentials'])
     expect(codes(create.responses[400].description)).toHaveLength(4)

@@ -60,12 +60,18 @@ describe('an empty database', () => {
       'CREATE UNIQUE INDEX "books.code.unique" ON "books" ("code")',
       'CREATE INDEX "books.author.index" ON "books" ("author")',
       'CREATE INDEX "books.reader.index" ON "books" ("reader")',
+      `CREATE TABLE "_hipflask_visits" (
+  id TEXT PRIMARY KEY NOT NULL,
+  _version INTEGER NOT NULL,
+  "visitor" TEXT NOT NULL REFERENCES "people" (id) ON DELETE CASCADE
+) STRICT`,
+      'CREATE INDEX "_hipflask_visits.visitor.index" ON "_hipflask_visits" ("visitor", "id")',
     ])
     expect(schema()).toEqual([])
   })
 
   test('has nothing left to do afterwards', () => {
-    expect(applyMigration(database, TABLES).statements.filter(isOfTables)).toHaveLength(10)
+    expect(applyMigration(database, TABLES).statements.filter(isOfTables)).toHaveLength(12)
     createSqliteStore({ database, tables: TABLES })
     expect(planMigration(database, TABLES)).toEqual({
       statements: [],
@@ -556,6 +562,6 @@ test('processes that start at once on a new file migrate it once', async () => {
     [0, '0\n', ''],
     [0, '0\n', ''],
     [0, '0\n', ''],
-    [0, '13\n', ''],
+    [0, '15\n', ''],
   ])
 })

@@ -120,6 +120,19 @@ describe('SQLite in a file, beyond the suite', () => {
     expect(statSync(`${path}-wal`).size).toBe(0)
   })
 
+  test('a commit on another connection changes what watchers see, from the next turn of the event loop on', async () => {
+    const version = store.watch(['people'])
+    const before = version()
+    using other = new Database(path)
+    other.run("INSERT INTO things (_version, name) VALUES (1, 'foreign')")
+    expect(version()).toBe(before)
+    await new Promise(setImmediate)
+    const after = version()
+    expect(after).not.toBe(before)
+    await new Promise(setImmediate)
+    expect(version()).toBe(after)
+  })
+
   test('a lock that another process holds for 300 ms loses nothing and blocks nothing', async () => {
     const script = `
       const database = new (require('bun:sqlite').Database)(${JSON.stringify(path)})

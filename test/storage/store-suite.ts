@@ -12,7 +12,7 @@ import {
   StaleError,
   UniqueError,
 } from '../../src/storage/store.ts'
-import { TABLES, book, person, thing } from './tables.ts'
+import { TABLES, VISITS, book, person, thing, visit } from './tables.ts'
 
 /** Gives a store with empty tables. */
 export type MakeStore = (tables: readonly Table[]) => Store
@@ -33,6 +33,7 @@ export function describeStore(engine: string, makeStore: MakeStore): void {
     describe('commits', () => commitTests(current))
     describe('groups', () => groupTests(current))
     describe('references', () => referenceTests(current))
+    describe('changes', () => watchTests(current))
     describe('totals', () => totalTests(current))
     describe('lifetime', () => lifetimeTests(current))
   })
@@ -553,6 +554,64 @@ function referenceTests(current: Current): void {
     await add(current(), book('a', { author, reader }))
     await add(current(), remove(reader))
     expect(await current().get('books', 1)).toMatchObject({ author, reader: null })
+  })
+
+  test('a delete takes the rows with it whose references say so', async () => {
+    const [mine, other] = [newUuid(), newUuid()]
+    await add(current(), visit(reader, mine), visit(author, other))
+    await add(current(), remove(reader))
+    expect(await current().get(VISITS.name, mine)).toBeUndefined()
+    expect(await current().get(VISITS.name, other)).toMatchObject({ visitor: author })
+  })
+}
+
+function watchTests(current: Current): void {
+  const id = newUuid()
+  beforeEach(() => add(current(), person('watched', id), thing({ name: 'watched' })))
+  const rename: Step = { kind: 'update', table: 'people', id, values: { email: 'changed' } }
+  const remove: Step = { kind: 'delete', table: 'people', id }
+  const stale: Step = { ...rename, version: 99 }
+
+  test.each<[string, readonly Step[], boolean]>([
+    ['an update', [rename], true],
+    ['a delete', [remove], true],
+    ['the last of several steps', [thing({}), thing({}), remove], true],
+    ['a step that is a function', [() => rename], true],
+    ['a new row', [person('new')], false],
+    [
+      'an update of another table',
+      [{ kind: 'update', table: 'things', id: 1, values: { name: 'x' } }],
+      false,
+    ],
+    ['an update that finds no row', [stale], false],
+  ])('%s: whether the number changes', async (_, steps, isChange) => {
+    const version = current().watch(['people', 'books'])
+    const before = version()
+    await outcome(current().commit(steps))
+    expect(version() !== before).toBe(isChange)
+    expect(version()).toBe(version())
+  })
+
+  test('the number is another one before the commit resolves to anybody', async () => {
+    const version = current().watch(['people'])
+    const before = version()
+    const seen: boolean[] = []
+    await Promise.all([
+      current()
+        .commit([thing({})])
+        .then(() => seen.push(version() !== before)),
+      current()
+        .commit([rename])
+        .then(() => seen.push(version() !== before)),
+    ])
+    expect(seen).toEqual([true, true])
+  })
+
+  test('a sweep of old rows changes it', async () => {
+    const version = current().watch(['people'])
+    const before = version()
+    await current().deleteOlderThan({ table: 'people', column: 'email', before: 'z', limit: 1 })
+    expect(version()).not.toBe(before)
   })
 }
 

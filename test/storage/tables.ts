@@ -33,7 +33,14 @@ export const BOOKS: Table = {
   ],
 }
 
-export const TABLES: readonly Table[] = [THINGS, PEOPLE, BOOKS]
+/** Rows that go with their target; its name says that it is nobody's resource. */
+export const VISITS: Table = {
+  name: '_hipflask_visits',
+  id: 'uuid',
+  columns: [{ name: 'visitor', kind: 'text', nullable: false, references: 'people', onDelete: 'cascade' }],
+}
+
+export const TABLES: readonly Table[] = [THINGS, PEOPLE, BOOKS, VISITS]
 
 export function thing(values: Values): Insert {
   return { kind: 'insert', table: 'things', values }
@@ -45,4 +52,8 @@ export function book(code: string, values: Values = {}): Insert {
 
 export function person(email: string, id: string = newUuid()): Insert {
   return { kind: 'insert', table: 'people', id, values: { email } }
+}
+
+export function visit(visitor: string, id: string = newUuid()): Insert {
+  return { kind: 'insert', table: VISITS.name, id, values: { visitor } }
 }

@@ -42,11 +42,14 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/'],
   jose: ['auth/'],
   kysely: ['storage/'],
-  'swagger-ui-dist': ['http/'],
   typebox: ['sdk.ts', 'http/'],
   'package.json': ['core/version.ts'],
+  'dist/common-passwords.txt.br': ['auth/common-passwords.ts'],
+  'dist/favicon-32x32.png.gz': ['http/docs.ts'],
   'dist/hipflask.d.ts.txt': ['cli/'],
   'dist/starter-items.ts.txt': ['cli/'],
+  'dist/swagger-ui-bundle.js.gz': ['http/docs.ts'],
+  'dist/swagger-ui.css.gz': ['http/docs.ts'],
 }
 
 /** Parts that do no input or output, and so import no module of the platform either. */

@@ -25,10 +25,15 @@ export function createSender(routes: readonly Route[], log: string[] = []): Send
 }
 
 /** The handler of these routes, for a socket. */
-export function createHandler(routes: readonly Route[], log: string[] = []): RequestHandler {
+export function createHandler(
+  routes: readonly Route[],
+  log: string[] = [],
+  addressOf: (request: Request) => string = () => '192.0.2.1',
+): RequestHandler {
   return createRouter({
     routes,
     authenticate,
+    addressOf,
     logger: createLogger({
       level: 'debug',
       format: 'json',

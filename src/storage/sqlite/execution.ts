@@ -10,6 +10,8 @@ export interface ExecutionOptions {
   compiler: Compiler
   statements: Statements
   decode: (table: string, raw: RawRow) => Row
+  /** Told of each table whose rows a step changes or deletes. */
+  onChange: (table: string) => void
 }
 
 /** A step of a commit, or one that no commit of others can have. */
@@ -24,7 +26,7 @@ export interface Written {
 
 /** The function throws the errors that `Store.commit` names, and raw errors of the engine itself. */
 export function createExecution(options: ExecutionOptions): (steps: readonly WriteStep[]) => Written {
-  const { tables, compiler, statements, decode } = options
+  const { tables, compiler, statements, decode, onChange } = options
   const softlyDeleting = new Set(tables.filter(({ softDelete }) => softDelete).map(({ name }) => name))
 
   function write(operation: Operation, step: number): Row {
@@ -57,6 +59,7 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
   function sweep(step: Sweep): Written {
     const rows = statements.all(compiler.sweep(step)).map((raw) => decode(step.table, raw))
     const { table } = step
+    onChange(table)
     const totals = rows.map((row) => ({
       table,
       difference: difference({ kind: 'delete', table, id: row.id }, row, true),
@@ -74,6 +77,7 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
       const wasAlive = isAliveBefore(operation)
       const row = write(operation, index)
       rows.push(row)
+      if (operation.kind !== 'insert') onChange(operation.table)
       if (operation.kind === 'update' && wasAlive === undefined) continue
       totals.push({ table: operation.table, difference: difference(operation, row, wasAlive ?? true) })
     }

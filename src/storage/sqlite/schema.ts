@@ -152,6 +152,7 @@ function columnDefinition(column: Column): string {
   if (!column.nullable) parts.push('NOT NULL')
   if (column.references !== undefined) parts.push(`REFERENCES ${quote(column.references)} (id)`)
   if (column.onDelete === 'set null') parts.push('ON DELETE SET NULL')
+  if (column.onDelete === 'cascade') parts.push('ON DELETE CASCADE')
   return parts.join(' ')
 }
 

@@ -11,6 +11,7 @@ import { isLocked, translateReadError, unavailable } from './errors.ts'
 import { type WriteStep, type Written, createExecution } from './execution.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createLoad } from './load.ts'
+import { createChanges } from './changes.ts'
 import { createReadTurn, type ReadTurn } from './read-turn.ts'
 import { createReaderPool } from './reader-pool.ts'
 import { type RawRow, createStatements } from './statements.ts'
@@ -41,10 +42,11 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const totals = createTotals(database, options.tables)
   const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
   const turn = createReadTurn(database)
+  const changes = createChanges(database, turn)
   const groups = createGroupCommit<WriteStep, Written>({
     database,
     beforeBegin: () => turn.end(),
-    execute: createExecution({ tables, compiler, statements, decode }),
+    execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
     beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
     clock,
   })
@@ -65,6 +67,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
       refuseWhenStopped()
       return (await groups.add([{ kind: 'sweep', ...sweep }])).rows.length
     },
+    watch: changes.watch,
     secret: createSecrets({ get: reads.get, commit }),
     load: async (name) => {
       refuseWhenStopped()

@@ -46,6 +46,7 @@ function recount(database: Database, tables: readonly Table[]): void {
     'CREATE TABLE IF NOT EXISTS _hipflask_totals (name TEXT PRIMARY KEY, total INTEGER NOT NULL) STRICT',
   )
   for (const { name, softDelete } of tables) {
+    if (isInternal(name)) continue
     const living = softDelete === true ? ' WHERE "deleted_at" IS NULL' : ''
     database.run(`INSERT OR REPLACE INTO _hipflask_totals SELECT ?, count(*) FROM "${name}"${living}`, [name])
   }

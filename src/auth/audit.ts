@@ -1,0 +1,78 @@
+// One log line for each security event, for whoever has to find out later what happened. It never gets a credential,
+// nor an e-mail that somebody typed: a password is typed there by mistake.
+import type { Logger } from '../core/logger.ts'
+
+export type SecurityEvent =
+  | 'account.registered'
+  | 'account.created'
+  | 'account.changed'
+  | 'account.disabled'
+  | 'account.enabled'
+  | 'account.deleted'
+  | 'login.succeeded'
+  | 'login.failed'
+  | 'login.limited'
+  | 'password.changed'
+  | 'password.rehashed'
+  | 'email.changed'
+  | 'role.changed'
+  | 'session.refreshed'
+  | 'session.ended'
+  | 'sessions.ended'
+  | 'refresh.reused'
+  | 'token.revoked'
+  | 'key.created'
+  | 'key.revoked'
+  | 'keys.rotated'
+
+export interface AuditFields {
+  /** Whose account, session or key it is. */
+  user_id?: string | undefined
+  /** Who did it, where that is somebody else. */
+  by_user_id?: string | undefined
+  session_id?: string | undefined
+  key_id?: string | undefined
+  /** The client's address. */
+  ip?: string | undefined
+  /** `password`, `basic`, `client_credentials`, … */
+  method?: string | undefined
+  /** Why it failed, for the log alone: `unknown account`, `wrong password`, … */
+  reason?: string | undefined
+  role?: string | undefined
+}
+
+export type Audit = (event: SecurityEvent, fields: AuditFields) => void
+
+const MESSAGES: Readonly<Record<SecurityEvent, string>> = {
+  'account.registered': 'An account was registered',
+  'account.created': 'An account was made',
+  'account.changed': 'An account was changed',
+  'account.disabled': 'An account was disabled',
+  'account.enabled': 'An account was enabled',
+  'account.deleted': 'An account was deleted',
+  'login.succeeded': 'Somebody signed in',
+  'login.failed': 'A sign-in failed',
+  'login.limited': 'A sign-in was refused after too many failures',
+  'password.changed': 'A password was changed',
+  'password.rehashed': 'A password was hashed anew with the parameters of today',
+  'email.changed': 'The e-mail of an account was changed',
+  'role.changed': 'The role of an account was changed',
+  'session.refreshed': 'A session was refreshed',
+  'session.ended': 'A session was ended',
+  'sessions.ended': 'All other sessions of an account were ended',
+  'refresh.reused': 'A spent refresh token was used again, its session was ended',
+  'token.revoked': 'A token was revoked',
+  'key.created': 'An API key was made',
+  'key.revoked': 'An API key was revoked',
+  'keys.rotated': 'A new signing key was made',
+}
+
+/** What an attack looks like is a warning, everything else is information. */
+const WARNINGS: ReadonlySet<SecurityEvent> = new Set(['login.failed', 'login.limited', 'refresh.reused'])
+
+export function createAudit(logger: Logger): Audit {
+  return (event, fields) => {
+    const level = WARNINGS.has(event) ? 'warn' : 'info'
+    logger[level](MESSAGES[event], { event, ...fields })
+  }
+}

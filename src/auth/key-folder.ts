@@ -1,0 +1,181 @@
+// The Ed25519 keys in DATA/keys: one file each, `<kid>.pem`, for its owner alone. A file that can't be read is never
+// replaced, for that would end every session. Which key signs is not its business.
+import { generateKeyPairSync } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { StartError } from '../core/errors.ts'
+import { newUuid } from '../core/ids.ts'
+import { onlyKeyOf, signingKey, type SigningKey } from './signing-keys.ts'
+
+/** Key files in the folder. */
+export const KEYS_MAX = 100
+
+/** A UUIDv7, so that names sort by age. */
+const KEY_FILE = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})\.pem$/
+const OF_OTHERS = 0o077
+const OWNER_ONLY = 0o600
+
+/** A new private key of the folder's kind. */
+export function newKey(kid: string): SigningKey {
+  return signingKey('EdDSA', generateKeyPairSync('ed25519').privateKey, kid)
+}
+
+/** When a key of the folder was made, in ms since 1970. */
+export function madeAt(kid: string): number {
+  return Number.parseInt(kid.slice(0, 8) + kid.slice(9, 13), 16)
+}
+
+/**
+ * The kids in the folder, newest first; undefined where there is no folder. Throws StartError where it can't be read or
+ * holds more than KEYS_MAX.
+ */
+export function listKids(folder: string): string[] | undefined {
+  let names: string[]
+  try {
+    names = readdirSync(folder)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    const message = `Key folder ${folder} can't be read (${codeOf(error)}); let this user read it`
+    throw new StartError(message, 1, error)
+  }
+  const kids = names.flatMap((name) => KEY_FILE.exec(name)?.[1] ?? [])
+  if (kids.length > KEYS_MAX) {
+    throw new StartError(
+      `Key folder ${folder} holds ${kids.length} keys, maximum is ${KEYS_MAX}; remove the oldest, whose tokens are gone`,
+    )
+  }
+  return kids.sort().reverse()
+}
+
+/**
+ * The key of a file. A file that others may read is made its owner's alone, which `warn` is told: volumes and backups
+ * lose modes, and a server that no longer starts for it would help nobody. Throws StartError where the file can't be
+ * read, understood or made so.
+ */
+export function readKey(folder: string, kid: string, warn: (message: string) => void): SigningKey {
+  const path = pathOf(folder, kid)
+  const { pem, mode } = readWithMode(path)
+  const privateKey = onlyKeyOf(pem, 'EdDSA')
+  if (privateKey === undefined) {
+    throw new StartError(
+      `Key file ${path} must be an Ed25519 private key in PEM (PKCS #8); restore it from a backup, ` +
+        'or remove the folder to have a new key made, which ends all access tokens',
+    )
+  }
+  if ((mode & OF_OTHERS) !== 0) {
+    makePrivate(path)
+    warn(
+      `Key file ${path} was open to others, now it is not: if one of them read it, run hipflask keys rotate`,
+    )
+  }
+  return signingKey('EdDSA', privateKey, kid)
+}
+
+/**
+ * Makes the folder with its first key under another name and renames it: it appears whole or not at all, and of
+ * processes that start at once one wins, since a folder that has files is not replaced.
+ */
+export function makeFolder(data: string, folder: string): void {
+  let draft: string | undefined
+  try {
+    draft = mkdtempSync(join(data, 'keys-'))
+    const kid = newUuid()
+    writeDurably(pathOf(draft, kid), newKey(kid))
+    syncFolder(draft)
+    renameSync(draft, folder)
+    syncFolder(data)
+  } catch (error) {
+    if (draft !== undefined) rmSync(draft, { recursive: true, force: true })
+    const code = codeOf(error)
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return
+    const message = `Key folder ${folder} can't be made (${code}); let this user write to ${data}`
+    throw new StartError(message, 1, error)
+  }
+}
+
+/**
+ * Adds a key, newer than `newest`, also where the clock has been set back. It is named when it is written, so that its
+ * name tells when others could first see it. Throws StartError where the folder can't be written.
+ */
+export function addKey(folder: string, newest: string | undefined, now: () => number): string {
+  const draft = join(folder, `.${newUuid()}.new`)
+  try {
+    const { privateKey } = newKey('')
+    writeDurably(draft, { privateKey })
+    const kid = Bun.randomUUIDv7('hex', Math.max(now(), newest === undefined ? 0 : madeAt(newest) + 1))
+    renameSync(draft, pathOf(folder, kid))
+    syncFolder(folder)
+    return kid
+  } catch (error) {
+    rmSync(draft, { force: true })
+    const message = `Key folder ${folder} can't be written (${codeOf(error)}); let this user write to it`
+    throw new StartError(message, 1, error)
+  }
+}
+
+/** Removes the file of a key, if it is there. */
+export function removeKey(folder: string, kid: string): void {
+  rmSync(pathOf(folder, kid), { force: true })
+}
+
+function pathOf(folder: string, kid: string): string {
+  return join(folder, `${kid}.pem`)
+}
+
+function readWithMode(path: string): { pem: string; mode: number } {
+  try {
+    const file = openSync(path, 'r')
+    try {
+      return { pem: readFileSync(file, 'utf8'), mode: fstatSync(file).mode }
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    throw new StartError(`Key file ${path} can't be read (${codeOf(error)}); let this user read it`, 1, error)
+  }
+}
+
+function makePrivate(path: string): void {
+  try {
+    chmodSync(path, OWNER_ONLY)
+  } catch (error) {
+    const message = `Key file ${path} may be read by others, and this user can't change that (${codeOf(error)}); give it to this user, or run chmod 600 as its owner`
+    throw new StartError(message, 1, error)
+  }
+}
+
+// After a power cut half a key file would stop every later start.
+function writeDurably(path: string, { privateKey }: Pick<SigningKey, 'privateKey'>): void {
+  const file = openSync(path, 'wx', OWNER_ONLY)
+  try {
+    writeSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+}
