@@ -11,32 +11,77 @@ export interface BodyLimits {
 // What is left of a refused body must not be taken for the next request.
 const CLOSE = { Connection: 'close' }
 
+/** The bytes of a body; none where there is no body. */
+export type BodyReader = (request: Request) => Promise<Uint8Array>
+
 /**
- * The bytes of the body; none where there is no body. Throws AppError `payload_too_large` (by Content-Length before a
- * byte is read), `request_timeout`, or `bad_request` where the client went away.
+ * Makes the function that reads a body. It rejects with AppError `payload_too_large` (by Content-Length before a byte is
+ * read), `request_timeout`, or `bad_request` where the client went away.
  */
-export async function readBody(request: Request, { limitBytes, timeoutMs }: BodyLimits): Promise<Uint8Array> {
-  const length = request.headers.get('content-length')
-  if (length !== null && Number(length) > limitBytes) throw tooLarge(limitBytes)
-  // Asking for `body` makes a stream, which costs more than reading a small body whole.
-  const stream = length === null ? request.body : undefined
-  if (stream === null) return new Uint8Array()
-  const reading = stream === undefined ? readWhole(request, limitBytes) : readStream(stream, limitBytes)
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new AppError('request_timeout', { headers: CLOSE })), timeoutMs)
-  try {
-    return await Promise.race([reading.bytes, late.promise])
-  } catch (error) {
-    reading.cancel()
-    if (request.signal.aborted) {
-      throw new AppError('bad_request', {
-        message: 'Request body ended before it was complete',
-        cause: error,
-      })
+export function createBodyReader({ limitBytes, timeoutMs }: BodyLimits): BodyReader {
+  const deadlines = createDeadlines(timeoutMs)
+  return (request) => {
+    const length = request.headers.get('content-length')
+    if (length !== null && Number(length) > limitBytes) return Promise.reject(tooLarge(limitBytes))
+    // Asking for `body` makes a stream, which costs more than reading a small body whole.
+    const stream = length === null ? request.body : undefined
+    if (stream === null) return Promise.resolve(new Uint8Array())
+    const { bytes, cancel } = stream === undefined ? readWhole(request) : readStream(stream, limitBytes)
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        cancel()
+        reject(error)
+      }
+      const deadline = deadlines.add(() => fail(new AppError('request_timeout', { headers: CLOSE })))
+      bytes.then(
+        (read) => {
+          deadlines.delete(deadline)
+          if (read.byteLength > limitBytes) reject(tooLarge(limitBytes))
+          else resolve(read)
+        },
+        (error: unknown) => {
+          deadlines.delete(deadline)
+          fail(request.signal.aborted ? incomplete(error) : error)
+        },
+      )
+    })
+  }
+}
+
+interface Deadline {
+  /** Monotonic milliseconds. */
+  at: number
+  expire: () => void
+}
+
+/** Ends what takes longer. All share one timer: one of its own costs a small body more than its bytes do. */
+function createDeadlines(timeoutMs: number) {
+  // In the order of their time, which is the same for all.
+  const waiting = new Set<Deadline>()
+  let isTimed = false
+
+  function sweep(): void {
+    isTimed = false
+    for (const deadline of waiting) {
+      const leftMs = deadline.at - performance.now()
+      if (leftMs > 0) return wake(leftMs)
+      waiting.delete(deadline)
+      deadline.expire()
     }
-    throw error
-  } finally {
-    clearTimeout(timer)
+  }
+
+  function wake(ms: number): void {
+    isTimed = true
+    setTimeout(sweep, Math.ceil(ms)).unref()
+  }
+  return {
+    add(expire: () => void): Deadline {
+      const deadline = { at: performance.now() + timeoutMs, expire }
+      waiting.add(deadline)
+      if (!isTimed) wake(timeoutMs)
+      return deadline
+    },
+    delete: (deadline: Deadline) => waiting.delete(deadline),
   }
 }
 
@@ -46,12 +91,8 @@ interface Reading {
 }
 
 /** Faster than the stream by far; the server counts the bytes against Content-Length. */
-function readWhole(request: Request, limitBytes: number): Reading {
-  const bytes = request.arrayBuffer().then((buffer) => {
-    if (buffer.byteLength > limitBytes) throw tooLarge(limitBytes)
-    return new Uint8Array(buffer)
-  })
-  return { bytes, cancel: () => {} }
+function readWhole(request: Request): Reading {
+  return { bytes: request.bytes(), cancel: () => {} }
 }
 
 function readStream(body: ReadableStream<Uint8Array>, limitBytes: number): Reading {
@@ -68,6 +109,10 @@ function readStream(body: ReadableStream<Uint8Array>, limitBytes: number): Readi
   }
   // A stream that has failed already cannot be cancelled; there is nothing more to do about it.
   return { bytes: read(), cancel: () => void reader.cancel().catch(() => {}) }
+}
+
+function incomplete(cause: unknown): AppError {
+  return new AppError('bad_request', { message: 'Request body ended before it was complete', cause })
 }
 
 function tooLarge(limitBytes: number): AppError {

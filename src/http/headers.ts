@@ -33,6 +33,8 @@ export function createAnswerHeaders({ strictTransport }: HeaderOptions): AnswerH
     return headers
   }
   const revalidated = make('private, no-cache')
+  // A record's tag is the one extra header of most answers: it is replaced, and never has to be taken away.
+  const tagged = make('private, no-cache')
   const unstored = make('no-store')
   const standing = new Set(revalidated.keys())
   const own = (requestId: string, noStore: boolean) => {
@@ -45,6 +47,11 @@ export function createAnswerHeaders({ strictTransport }: HeaderOptions): AnswerH
   // an answer without headers; a fresh object has 0.79.
   const json = (text: string, { status, requestId, noStore, extra = NO_HEADERS }: Answer): Response => {
     const names = Object.keys(extra)
+    if (names.length === 1 && extra.etag !== undefined && !noStore) {
+      tagged.set('x-request-id', requestId)
+      tagged.set('etag', extra.etag)
+      return new Response(text, { status, headers: tagged })
+    }
     const isOwn = names.some((name) => standing.has(name.toLowerCase()))
     const headers = isOwn ? own(requestId, noStore) : noStore ? unstored : revalidated
     headers.set('x-request-id', requestId)

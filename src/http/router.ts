@@ -9,7 +9,7 @@ import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Filter } from '../storage/query.ts'
 import type { Logger } from '../core/logger.ts'
-import { checkMediaType, readBody } from './body.ts'
+import { checkMediaType, createBodyReader } from './body.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
 import { createHostCheck } from './host.ts'
 import { decodeJson } from './json.ts'
@@ -60,21 +60,19 @@ export function createRouter(options: RouterOptions): RequestHandler {
   }
   for (const route of options.routes) {
     const handle = serve(createAnswerer(route, options, headers), route.noStore === true)
-    // Elysia reads the text of this function to decide what to parse: the fields must be named in its parameters.
-    const handler = ({ request, params }: { request: Request; params: Record<string, string> }) =>
-      handle(request, params)
-    app.route(route.method, route.path, handler, { parse: 'none' })
-    if (route.method === 'GET') app.route('HEAD', route.path, handler, { parse: 'none' })
+    const handler = found(handle)
+    if (route.method !== 'GET') app.route(route.method, route.path, handler, { parse: 'none' })
+    else for (const method of ['GET', 'HEAD']) app.route(method, route.path, handler)
   }
   for (const [path, methods] of methodsByPath(options.routes)) {
     const allow = allowedMethods(methods)
     const handle = serve(otherMethod(allow, headers), false)
-    app.all(path, ({ request }: { request: Request }) => handle(request, {}), { parse: 'none' })
+    app.all(path, found(handle), { parse: 'none' })
   }
   const unknown = serve(() => {
     throw new AppError('not_found')
   }, false)
-  app.all('/*', ({ request }: { request: Request }) => unknown(request, {}), { parse: 'none' })
+  app.all('/*', found(unknown), { parse: 'none' })
   app.compile()
   const refuse = (thrown: unknown, request: Request) =>
     fail(thrown, { requestId: newUuid(), request, noStore: false })
@@ -87,6 +85,18 @@ export function createRouter(options: RouterOptions): RequestHandler {
     }
     return app.fetch(request)
   }
+}
+
+type Found = Readonly<{ request: Request; params: Record<string, string> }>
+
+/**
+ * Makes a handler as Elysia takes it. It reads a handler's text to find out what to parse for it and whether to await
+ * it, and takes every call for something to await: the text that it gets here says that there is neither. Elysia must
+ * not be told so by `parse: 'none'` where a request has no body, for then it awaits, which costs 5 % of a simple read.
+ */
+function found(handle: (request: Request, params: Found['params']) => Eventual<Response>) {
+  const handler = ({ request, params }: Found) => handle(request, params)
+  return Object.assign(handler, { toString: () => '({ request, params }) => response' })
 }
 
 interface Incoming {
@@ -102,6 +112,7 @@ type Answerer = (incoming: Incoming) => Eventual<Response>
 function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHeaders): Answerer {
   const handle = createHandling(route, headers, options.addressOf)
   const mediaTypes = ['application/json', ...(route.body?.mediaTypes ?? [])]
+  const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
   return (incoming) =>
     proceed(principalOf(incoming.request, route, options), (principal) => {
       const { request } = incoming
@@ -110,8 +121,7 @@ function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHea
       const admitted = { ...incoming, principal, where, format }
       if (route.body === undefined) return handle(admitted, undefined)
       checkMediaType(request, mediaTypes)
-      const limits = { limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS }
-      return readBody(request, limits).then((bytes) => handle(admitted, decodeJson(bytes)))
+      return readBody(request).then((bytes) => handle(admitted, decodeJson(bytes)))
     })
 }
 
@@ -245,6 +255,8 @@ function targetOf(request: Request): string {
 }
 
 function checkTarget(request: Request): void {
+  const { url } = request
+  if (url.length < TARGET_LIMIT && !url.includes('%')) return
   const target = targetOf(request)
   if (target.length >= TARGET_LIMIT) throw new AppError('uri_too_long')
   const query = target.indexOf('?')

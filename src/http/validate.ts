@@ -72,7 +72,7 @@ export function applyDefaults(schema: JsonSchema, value: unknown): unknown {
   if (Array.isArray(value)) return fillItems(schema.items as JsonSchema | undefined, value)
   if (!isObject(value)) return value
   let result = value
-  for (const [name, property] of propertiesOf(schema)) {
+  for (const [name, property] of fillableOf(schema)) {
     const isGiven = Object.hasOwn(value, name)
     if (!isGiven && !('default' in property)) continue
     const filled = applyDefaults(property, isGiven ? value[name] : structuredClone(property.default))
@@ -81,6 +81,23 @@ export function applyDefaults(schema: JsonSchema, value: unknown): unknown {
     result = { ...result, [name]: filled }
   }
   return result
+}
+
+const fillable = new WeakMap<JsonSchema, readonly [string, JsonSchema][]>()
+
+/** The properties that have a default, or something within that has. Looked for once: most bodies have few. */
+function fillableOf(schema: JsonSchema): readonly [string, JsonSchema][] {
+  let found = fillable.get(schema)
+  if (found === undefined) {
+    found = propertiesOf(schema).filter(([, property]) => isFillable(property))
+    fillable.set(schema, found)
+  }
+  return found
+}
+
+function isFillable(schema: JsonSchema): boolean {
+  if ('default' in schema || fillableOf(schema).length > 0) return true
+  return schema.items !== undefined && isFillable(schema.items as JsonSchema)
 }
 
 function fillItems(schema: JsonSchema | undefined, items: readonly unknown[]): readonly unknown[] {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Principal } from '../access/principal.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
+import { proceed, type Eventual } from '../core/eventual.ts'
 import { Reply } from '../http/route.ts'
 import { findAnswer, idempotencyKeyOf, idempotencyTable, insertAnswer } from '../storage/idempotency-table.ts'
 import type { IdempotencyKey, StoredAnswer } from '../storage/idempotency-table.ts'
@@ -30,7 +31,7 @@ export interface KeyedRequest {
 
 /** A write: `act` does it, with a step that joins its commit, and `answer` is what its rows are answered with. */
 export interface Write {
-  act: (also: AlsoStep | undefined) => Promise<readonly Row[]>
+  act: (also: AlsoStep | undefined) => Eventual<readonly Row[]>
   answer: (rows: readonly Row[]) => Reply
 }
 
@@ -39,7 +40,7 @@ export type AlsoStep = (rows: readonly Row[]) => Operation
 
 export interface Idempotency {
   /** Does the write, or gives the answer that it had. Throws AppError `idempotency_mismatch` or `conflict`. */
-  once: (request: KeyedRequest, write: Write) => Promise<Reply>
+  once: (request: KeyedRequest, write: Write) => Eventual<Reply>
   /** Ends the background sweep. */
   stop: () => void
 }
@@ -50,10 +51,13 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
   const sweep = setInterval(() => void deleteOld(store, oldest()), SWEEP_MS)
   sweep.unref()
 
-  const once = async (request: KeyedRequest, { act, answer }: Write): Promise<Reply> => {
+  const once = (request: KeyedRequest, write: Write): Eventual<Reply> => {
     const text = request.header('idempotency-key')
-    if (text === null) return answer(await act(undefined))
-    const key = keyOf(text, request.principal)
+    if (text === null) return proceed(write.act(undefined), write.answer)
+    return onceByKey(keyOf(text, request.principal), request, write)
+  }
+
+  const onceByKey = async (key: IdempotencyKey, request: KeyedRequest, { act, answer }: Write) => {
     if (inFlight.has(key.id)) throw stillInFlight()
     if (inFlight.size >= MAX_IN_FLIGHT) throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
     inFlight.add(key.id)

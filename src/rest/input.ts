@@ -43,6 +43,7 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
   const writeAll = valuesWriter(writable)
   const unset = valuesWriter(definition.fields.filter((field) => !writable.includes(field)))
   const unsetDefaults = unset(defaultsOf(definition))
+  const hasUnset = Object.keys(unsetDefaults).length > 0
   return {
     create(body) {
       const isArray = Array.isArray(body)
@@ -52,7 +53,9 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
       const values = bodies.map((one, index) => {
         const checked = readCreate(one, isArray ? `/${index}` : '')
         details.push(...checked.details)
-        return checked.details.length > 0 ? undefined : { ...writeAll(checked.body), ...unsetDefaults }
+        if (checked.details.length > 0) return undefined
+        const written = writeAll(checked.body)
+        return hasUnset ? { ...written, ...unsetDefaults } : written
       })
       return { isArray, values, details }
     },
@@ -100,10 +103,8 @@ function bodyChecker(schema: JsonSchema, ignored: ReadonlySet<string>) {
 }
 
 function without(body: Body, names: ReadonlySet<string>): Body {
-  const entries = Object.entries(body)
-  return entries.some(([name]) => names.has(name))
-    ? Object.fromEntries(entries.filter(([name]) => !names.has(name)))
-    : body
+  if (!Object.keys(body).some((name) => names.has(name))) return body
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !names.has(name)))
 }
 
 function withoutUndefined(body: Body): Body {

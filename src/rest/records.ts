@@ -8,7 +8,7 @@ import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Filter } from '../storage/query.ts'
 import { BrokenReferenceError, StaleError, UniqueError } from '../storage/store.ts'
-import type { Id, Insert, Operation, Row, Store, Values } from '../storage/store.ts'
+import type { Id, Insert, Operation, Row, Store, Value, Values } from '../storage/store.ts'
 import { createConstraintExplainer } from './constraints.ts'
 import { recordKey, type HookRunner, type Origin } from './hooks.ts'
 import { stillInFlight, type AlsoStep } from './idempotency.ts'
@@ -44,7 +44,7 @@ const MAX_ATTEMPTS = 5
 export interface Records {
   read: (id: Id, where: Filter | undefined) => Eventual<Row>
   /** One record, or each of an array's. */
-  create: (body: unknown, caller: Caller) => Promise<{ isArray: boolean; rows: readonly Row[] }>
+  create: (body: unknown, caller: Caller) => Eventual<readonly Row[]>
   replace: (id: Id, body: unknown, caller: Caller) => Promise<Row>
   patch: (id: Id, body: unknown, caller: Caller) => Promise<Row>
   /** The record as it was. */
@@ -119,25 +119,34 @@ export function createRecords(options: RecordsOptions): Records {
 /** Makes the function that stores what a body, or an array of them, says. */
 function createCreator({ definition, store, clock, hooks, references }: RecordsOptions, commit: Commit) {
   const explain = createConstraintExplainer(definition, store)
-  return async (input: InputReader, body: unknown, caller: Caller) => {
-    const { principal, where } = caller
+  const stepsOf = (values: readonly Values[], { principal, where }: Caller): Insert[] => {
+    const now = timestamp(clock())
+    const steps = values.map((one) => insertOf(definition, one, { principal, now }))
+    if (where === undefined || steps.every((step) => matches(where, step.values))) return steps
+    throw new AppError('forbidden')
+  }
+
+  // Each waits only where there is something to wait for: see eventual.ts.
+  return (input: InputReader, body: unknown, caller: Caller): Eventual<readonly Row[]> => {
     const read = input.create(body)
     const { isArray, details } = read
     if (hooks === undefined && details.length > 0) throw invalid(details)
-    const values = hooks === undefined ? (read.values as Values[]) : await hooks.beforeCreate(read, caller)
-    const steps = values.map((one) => insertOf(definition, one, { principal, now: timestamp(clock()) }))
-    if (where !== undefined && !steps.every((step) => matches(where, step.values)))
-      throw new AppError('forbidden')
-    if (steps.length === 0) return { isArray, rows: [] }
-    if (references !== undefined) await references.checkTargets(values, undefined, isArray)
-    let rows: readonly Row[]
-    try {
-      rows = await commit(steps, caller)
-    } catch (error) {
-      throw await explain(error, { values, isArray })
-    }
-    if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)
-    return { isArray, rows }
+    const prepared = hooks === undefined ? (read.values as Values[]) : hooks.beforeCreate(read, caller)
+    return proceed(prepared, (values) => {
+      const steps = stepsOf(values, caller)
+      if (steps.length === 0) return []
+      return proceed(references?.checkTargets(values, undefined, isArray), () =>
+        commit(steps, caller).then(
+          (rows) => {
+            if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)
+            return rows
+          },
+          async (error: unknown) => {
+            throw await explain(error, { values, isArray })
+          },
+        ),
+      )
+    })
   }
 }
 
@@ -146,8 +155,7 @@ function createCreator({ definition, store, clock, hooks, references }: RecordsO
  * could not be answered, is not stored.
  */
 function createCommitter(store: Store, show: Show | undefined) {
-  return async (steps: readonly Operation[], { also }: Caller): Promise<readonly Row[]> => {
-    if (also === undefined && show === undefined) return store.commit(steps)
+  const commitWith = async (steps: readonly Operation[], also: AlsoStep | undefined) => {
     const conclude = (rows: readonly Row[]) => {
       for (const row of rows) show?.(row)
       return also?.(rows)
@@ -160,6 +168,8 @@ function createCommitter(store: Store, show: Show | undefined) {
       throw error
     }
   }
+  return (steps: readonly Operation[], { also }: Caller): Promise<readonly Row[]> =>
+    also === undefined && show === undefined ? store.commit(steps) : commitWith(steps, also)
 }
 
 type Commit = ReturnType<typeof createCommitter>
@@ -182,8 +192,9 @@ function insertOf(
   values: Values,
   { principal, now }: { principal: Principal; now: string },
 ): Insert {
-  const system = { created_at: now, updated_at: now, ...(owned ? { owner_id: principal.id } : {}) }
-  const insert: Insert = { kind: 'insert', table, values: { ...values, ...system } }
+  const complete: Record<string, Value> = { ...values, created_at: now, updated_at: now }
+  if (owned) complete.owner_id = principal.id
+  const insert: Insert = { kind: 'insert', table, values: complete }
   return id === 'uuid' ? { ...insert, id: newUuid() } : insert
 }
 

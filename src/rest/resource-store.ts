@@ -73,7 +73,7 @@ function recordStore(
     create: (record) =>
       change(async (records, caller) => {
         if (Array.isArray(record)) throw new TypeError(`store.${table}.create takes one record`)
-        return (await records.create(record, caller)).rows[0] as Row
+        return (await records.create(record, caller))[0] as Row
       }),
     update: (id, patch) => change((records, caller) => records.patch(id, patch, caller)),
     delete: (id) => change((records, caller) => records.delete(id as Id, caller)),

@@ -1,7 +1,7 @@
 // The routes of a declared resource under /api. They only translate between HTTP and records.ts.
 import { ADMINISTRATORS } from '../access/authorize.ts'
 import type { ErrorCode } from '../core/errors.ts'
-import { proceed } from '../core/eventual.ts'
+import { proceed, type Eventual } from '../core/eventual.ts'
 import { Reply, route } from '../http/route.ts'
 import type { AnswerContract, BodyContract, Context, HeaderParameter, JsonSchema } from '../http/route.ts'
 import type { Method, QueryContract, Route } from '../http/route.ts'
@@ -150,7 +150,7 @@ function createRoute(serving: Serving): Route {
         return new Reply(201, toRecord(row), { location, etag: entityTag(row, JSON_FORMAT) })
       }
       return writing(serving, context, {
-        act: async (also) => (await records.create(body, { ...callerOf(context), also })).rows,
+        act: (also) => records.create(body, callerOf(context, { also })),
         answer: answerOf,
       })
     },
@@ -201,7 +201,7 @@ function replaceRoute(serving: Serving): Route {
     responses: changeAnswers(serving, WRITE_HEADERS),
     errors: [...conditionErrors(definition), ...errorsOf(definition, 'beforeUpdate')],
     handler: async (context) => {
-      const caller = { ...callerOf(context), expect: conditionOf(context.header, definition.requireIfMatch) }
+      const caller = callerOf(context, { expect: conditionOf(context.header, definition.requireIfMatch) })
       const row = await records.replace(idOf(context.params.id), context.body, caller)
       return preferred(changed(serving, row, context.format), context.header)
     },
@@ -224,7 +224,7 @@ function patchRoute(serving: Serving): Route {
       const expect = conditionOf(header, definition.requireIfMatch)
       const id = idOf(context.params.id)
       return writing(serving, context, {
-        act: async (also) => [await records.patch(id, body, { ...callerOf(context), expect, also })],
+        act: async (also) => [await records.patch(id, body, callerOf(context, { expect, also }))],
         answer: (rows) => changed(serving, rows[0] as Row, 'json'),
       })
     },
@@ -243,7 +243,7 @@ function deleteRoute(serving: Serving): Route {
     },
     errors: [...conditionErrors(definition), ...errorsOf(definition, 'beforeDelete')],
     handler: async (context) => {
-      const caller = { ...callerOf(context), expect: conditionOf(context.header, definition.requireIfMatch) }
+      const caller = callerOf(context, { expect: conditionOf(context.header, definition.requireIfMatch) })
       const row = await records.delete(idOf(context.params.id), caller)
       return preferred(new Reply(200, toRecord(row)), context.header)
     },
@@ -256,12 +256,18 @@ function changed({ toRecord }: Serving, row: Row, format: string): Reply {
 }
 
 /** Does a write, or repeats the answer that it had under its Idempotency-Key; as the client prefers it. */
-async function writing({ idempotency }: Serving, context: WriteContext, write: Write): Promise<Reply> {
+function writing({ idempotency }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
   const { header, principal, body, target, format } = context
-  const { status, body: answer, headers } = await idempotency.once({ header, principal, target, body }, write)
-  // The stored answer has the tag of JSON; a replay may come in another format.
-  const etag = headers.etag === undefined ? {} : { etag: tagIn(headers.etag, format) }
-  return preferred(new Reply(status, answer, { ...headers, ...etag }), header)
+  return proceed(idempotency.once({ header, principal, target, body }, write), (reply) =>
+    preferred(inFormat(reply, format), header),
+  )
+}
+
+/** The stored answer has the tag of JSON; a replay may come in another format. */
+function inFormat(reply: Reply, format: string): Reply {
+  const { status, body, headers } = reply
+  if (format === 'json' || headers.etag === undefined) return reply
+  return new Reply(status, body, { ...headers, etag: tagIn(headers.etag, format) })
 }
 
 type WriteContext = Pick<
@@ -286,12 +292,11 @@ function restoreRoute(serving: Serving): Route {
   })
 }
 
-function callerOf({
-  principal,
-  where,
-  requestId,
-}: Pick<Caller, 'principal' | 'where' | 'requestId'>): Caller {
-  return { principal, where, requestId, depth: 0, held: [], isAuthor: false }
+function callerOf(
+  { principal, where, requestId }: Pick<Caller, 'principal' | 'where' | 'requestId'>,
+  { expect, also }: Pick<Caller, 'expect' | 'also'>,
+): Caller {
+  return { principal, where, requestId, depth: 0, held: [], isAuthor: false, expect, also }
 }
 
 /** A before hook may answer any `problem`. */

@@ -18,6 +18,7 @@ import type {
   Values,
 } from './store.ts'
 import {
+  type InsertStatement,
   type SqlDialect,
   type SqlStatement,
   type TableShape,
@@ -28,7 +29,7 @@ import {
 } from './table-shape.ts'
 import { checkId, checkValue } from './values.ts'
 
-export type { ListPlan, SqlDialect, SqlStatement }
+export type { InsertStatement, ListPlan, SqlDialect, SqlStatement }
 
 /** A read of one row by its id. */
 export interface GetQuery extends ReadOptions {
@@ -45,7 +46,8 @@ export interface CountQuery extends CountOptions {
 
 /**
  * Every method throws TypeError on an unknown table, field or operator and on a value of the wrong kind. Reads give
- * rows of `id`, `_version` and the columns; writes give the row after the write (delete: before it), or none.
+ * rows of `id`, `_version` and the columns; writes give the row after the write (delete: before it), or none. An insert
+ * gives none where what it stores is known.
  */
 export interface Compiler {
   get(query: GetQuery): SqlStatement
@@ -55,7 +57,7 @@ export interface Compiler {
   /** One row with `total`; undefined where no row can be found. */
   count(query: CountQuery): SqlStatement | undefined
   isCheapCount(query: CountQuery): boolean
-  insert(operation: Insert): SqlStatement
+  insert(operation: Insert): InsertStatement
   update(operation: Update): SqlStatement
   delete(operation: Delete): SqlStatement
   /** Deletes the rows, and gives them. */
@@ -101,22 +103,31 @@ function compileGet(shape: TableShape, { id, where, deleted = false }: GetQuery)
 
 // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function compileInsert(shape: TableShape, { id, values }: Insert): SqlStatement {
-  const { builder, table, names } = shape
-  const row: Record<string, unknown> = {}
+function compileInsert(shape: TableShape, { id, values }: Insert): InsertStatement {
+  const { builder, table, names, dialect } = shape
   if (table.id === 'integer') {
     if (id !== undefined) throw new TypeError(`Table ${table.name} makes its own ids`)
   } else {
     if (id === undefined) throw new TypeError(`Table ${table.name} needs an id with every insert`)
     checkId(table, id)
-    row['id'] = id
   }
-  row['_version'] = 1
-  checkNames(shape, values)
-  for (const column of table.columns) row[column.name] = encodedValue(shape, column, values)
-  return compileOnce(shape, { key: 'insert', parameters: Object.values(row) }, () =>
-    builder.insertInto(table.name).values(row).returning(names),
-  )
+  const row: Record<string, unknown> = { id, _version: 1 }
+  const parameters: unknown[] = id === undefined ? [1] : [id, 1]
+  let given = 0
+  for (const column of table.columns) {
+    if (Object.hasOwn(values, column.name)) given++
+    const value = encodedValue(shape, column, values)
+    row[column.name] = value
+    parameters.push(value)
+  }
+  if (given < Object.keys(values).length) checkNames(shape, values)
+  const isKnown = dialect.knowsInserted(table)
+  const { sql } = compileOnce(shape, { key: 'insert', parameters }, () => {
+    const { id: _, ...withoutId } = row
+    const insert = builder.insertInto(table.name).values(id === undefined ? withoutId : row)
+    return isKnown ? insert : insert.returning(names)
+  })
+  return { sql, parameters, row: isKnown ? row : undefined }
 }
 
 function compileUpdate(shape: TableShape, { id, values, version, where }: Update): SqlStatement {

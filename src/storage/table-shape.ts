@@ -9,6 +9,8 @@ export interface SqlDialect {
   kysely: Dialect
   /** A value as the engine's driver takes it. It has been checked. */
   encode: (kind: ColumnKind, value: Value) => unknown
+  /** Nobody has to ask for what an insert has stored: an id that the engine makes is told by the driver. */
+  knowsInserted: (table: Table) => boolean
   /** A parameter that is compared for equality. */
   operand: (value: unknown) => Expression<unknown>
   /** A parameter that is a limit or an offset. */
@@ -37,6 +39,11 @@ export interface SearchDialect {
 export interface SqlStatement {
   readonly sql: string
   readonly parameters: readonly unknown[]
+}
+
+export interface InsertStatement extends SqlStatement {
+  /** What is stored, as a read would give it, but for an id that the engine makes. Undefined: the statement gives it. */
+  readonly row: Record<string, unknown> | undefined
 }
 
 export type Schema = Record<string, Record<string, unknown>>

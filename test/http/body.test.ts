@@ -1,11 +1,12 @@
 // Bodies as they come over a socket: whole, in chunks, too large, too slow, cut off.
 import { afterAll, describe, expect, spyOn, test } from 'bun:test'
 import { AppError } from '../../src/core/errors.ts'
-import { checkMediaType, readBody } from '../../src/http/body.ts'
+import { checkMediaType, createBodyReader } from '../../src/http/body.ts'
 
 const LIMIT = 1000
 const TIMEOUT_MS = 150
 const outcomes: string[] = []
+const readBody = createBodyReader({ limitBytes: LIMIT, timeoutMs: TIMEOUT_MS })
 let settled = Promise.withResolvers<void>()
 
 const server = Bun.serve({
@@ -13,7 +14,7 @@ const server = Bun.serve({
   port: 0,
   async fetch(request) {
     try {
-      const bytes = await readBody(request, { limitBytes: LIMIT, timeoutMs: TIMEOUT_MS })
+      const bytes = await readBody(request)
       outcomes.push(`read ${bytes.byteLength}`)
       return new Response(bytes as Uint8Array<ArrayBuffer>)
     } catch (error) {
@@ -59,7 +60,9 @@ const head = (...fields: string[]) => ['POST / HTTP/1.1', 'Host: localhost', ...
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const CHUNKED = head('Transfer-Encoding: chunked')
 
-describe('readBody', () => {
+const readAbc = createBodyReader({ limitBytes: 3, timeoutMs: TIMEOUT_MS })
+
+describe('createBodyReader', () => {
   const cases: [what: string, parts: (string | number)[], status: number, end: string][] = [
     ['no body', [head()], 200, '\r\n\r\n'],
     ['an empty body', [head('Content-Length: 0')], 200, '\r\n\r\n'],
@@ -132,7 +135,7 @@ describe('readBody', () => {
 
   test('takes a request that never was on a socket', async () => {
     const request = new Request('http://localhost', { method: 'POST', body: 'abc' })
-    const bytes = await readBody(request, { limitBytes: 3, timeoutMs: TIMEOUT_MS })
+    const bytes = await readAbc(request)
     expect(new TextDecoder().decode(bytes)).toBe('abc')
   })
 
@@ -144,17 +147,36 @@ describe('readBody', () => {
         cancel: () => void (isCancelled = true),
       })
       const request = new Request('http://localhost', { method: 'POST', body })
-      await expect(readBody(request, { limitBytes: 3, timeoutMs: 10 })).rejects.toBeInstanceOf(AppError)
+      await expect(createBodyReader({ limitBytes: 3, timeoutMs: 10 })(request)).rejects.toBeInstanceOf(
+        AppError,
+      )
       expect(isCancelled).toBe(true)
     }
   })
 
-  test('leaves no timer behind', async () => {
-    const cleared = spyOn(globalThis, 'clearTimeout')
-    const request = new Request('http://localhost', { method: 'POST', body: 'abc' })
-    await readBody(request, { limitBytes: 3, timeoutMs: TIMEOUT_MS })
-    expect(cleared).toHaveBeenCalledTimes(1)
-    cleared.mockRestore()
+  test('has one timer for all bodies, which keeps no process alive', async () => {
+    const read = createBodyReader({ limitBytes: 3, timeoutMs: TIMEOUT_MS })
+    const timed = spyOn(globalThis, 'setTimeout')
+    const bodies = Array.from({ length: 10 }, () => read(post('abc')))
+    for (const body of bodies) expect((await body).byteLength).toBe(3)
+    const timers = timed.mock.results.map(({ value }) => value as NodeJS.Timeout)
+    timed.mockRestore()
+    expect(timers.map((timer) => timer.hasRef())).toEqual([false])
+  })
+
+  test('gives each body its own time', async () => {
+    const read = createBodyReader({ limitBytes: 3, timeoutMs: 60 })
+    const startedAt = performance.now()
+    const endOf = async (body: Promise<unknown>) => {
+      await expect(body).rejects.toMatchObject({ code: 'request_timeout' })
+      return performance.now() - startedAt
+    }
+    const first = endOf(read(post(new ReadableStream())))
+    await Bun.sleep(30)
+    const second = endOf(read(post(new ReadableStream())))
+    expect(await first).toBeGreaterThanOrEqual(60)
+    expect(await first).toBeLessThan(await second)
+    expect(await second).toBeGreaterThanOrEqual(90)
   })
 
   test('trusts no Content-Length that is smaller than the body', async () => {
@@ -163,11 +185,15 @@ describe('readBody', () => {
       body: 'abcd',
       headers: { 'content-length': '1' },
     })
-    await expect(readBody(request, { limitBytes: 3, timeoutMs: TIMEOUT_MS })).rejects.toMatchObject({
+    await expect(readAbc(request)).rejects.toMatchObject({
       code: 'payload_too_large',
     })
   })
 })
+
+function post(body: string | ReadableStream): Request {
+  return new Request('http://localhost', { method: 'POST', body })
+}
 
 describe('checkMediaType', () => {
   const ALLOWED = ['application/json', 'application/merge-patch+json']

@@ -58,7 +58,7 @@ const insertion: Write = {
 }
 const failing = (error: unknown): Write => ({ ...insertion, act: () => Promise.reject(error) })
 
-const once = (asked: Asked, write = insertion) => idempotency.once(request(asked), write)
+const once = async (asked: Asked, write = insertion) => idempotency.once(request(asked), write)
 /** The code of the error that it ends with, or `done`. */
 const codeOf = async (asked: Asked, write?: Write) => {
   try {

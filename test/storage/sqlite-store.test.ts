@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { AppError } from '../../src/core/errors.ts'
 import { applyMigration } from '../../src/storage/migrate.ts'
 import { openDatabase } from '../../src/storage/sqlite/database.ts'
-import { GROUP_STEPS_MAX, LOCK_WAIT_MS } from '../../src/storage/sqlite/group-commit.ts'
+import { GATHERING_TURNS_MAX, GROUP_STEPS_MAX, LOCK_WAIT_MS } from '../../src/storage/sqlite/group-commit.ts'
 import { STATEMENTS_MAX } from '../../src/storage/sqlite/statements.ts'
 import { type SqliteStoreOptions, createSqliteStore } from '../../src/storage/sqlite/store.ts'
 import type { Row, Store } from '../../src/storage/store.ts'
@@ -79,6 +79,28 @@ describe('SQLite in a file, beyond the suite', () => {
       })
     await Promise.all([inCallback(), inCallback(), inCallback()])
     expect(transactionsInLog(path)).toBe(1)
+  })
+
+  test.each([
+    ['as many as the last group had', 4, 4, 1],
+    ['no more turns than there may be', 100, 2 * GATHERING_TURNS_MAX, 2],
+  ])('a group waits for %s, while they come', async (_what, last, coming, expected) => {
+    await insertMany(last)
+    database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+    const commits: Promise<unknown>[] = []
+    for (let turn = 0; turn < coming; turn++) {
+      commits.push(store.commit([thing({})]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all(commits)
+    expect(transactionsInLog(path)).toBe(expected)
+  })
+
+  test('a group waits for nobody when none comes', async () => {
+    await insertMany(100)
+    const commit = store.commit([thing({})])
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(await Promise.race([commit.then(() => 'done'), Bun.sleep(0).then(() => 'waiting')])).toBe('done')
   })
 
   test('totals and ids go on after reopening, and rows that another program wrote are counted', async () => {

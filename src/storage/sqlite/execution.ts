@@ -1,6 +1,7 @@
 // Runs the steps of one commit, one after the other, inside a transaction that someone else began and will end.
 import type { Compiler, SqlStatement } from '../compile.ts'
-import { type Operation, type Row, type Step, type Sweep, type Table, StaleError } from '../store.ts'
+import { StaleError } from '../store.ts'
+import type { Delete, Insert, Operation, Row, Step, Sweep, Table, Update } from '../store.ts'
 import { translateWriteError } from './errors.ts'
 import type { RawRow, Statements } from './statements.ts'
 import type { TotalChange } from './totals.ts'
@@ -30,15 +31,24 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
   const softlyDeleting = new Set(tables.filter(({ softDelete }) => softDelete).map(({ name }) => name))
 
   function write(operation: Operation, step: number): Row {
-    const statement = compileOperation(compiler, operation)
     let raw: RawRow | undefined
     try {
-      raw = statements.first(statement)
+      raw =
+        operation.kind === 'insert' ? insert(operation) : statements.first(compileChange(compiler, operation))
     } catch (error) {
       throw translateWriteError(error, step)
     }
     if (raw === undefined) throw new StaleError(`No row of ${operation.table} meets the conditions`)
     return decode(operation.table, raw)
+  }
+
+  function insert(operation: Insert): RawRow | undefined {
+    const statement = compiler.insert(operation)
+    const { row } = statement
+    if (row === undefined) return statements.first(statement)
+    const rowNumber = statements.insert(statement)
+    row['id'] ??= rowNumber
+    return row
   }
 
   /** How many living rows there are more, or less, by the operation. */
@@ -85,10 +95,8 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
   }
 }
 
-function compileOperation(compiler: Compiler, operation: Operation): SqlStatement {
+function compileChange(compiler: Compiler, operation: Update | Delete): SqlStatement {
   switch (operation.kind) {
-    case 'insert':
-      return compiler.insert(operation)
     case 'update':
       return compiler.update(operation)
     case 'delete':

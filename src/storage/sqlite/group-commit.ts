@@ -9,12 +9,14 @@ export const QUEUE_MAX = 10_000
 export const GROUP_STEPS_MAX = 1000
 /** How long a unit waits for another process's lock. */
 export const LOCK_WAIT_MS = 5000
+/** How many turns of the event loop a group waits for more units. */
+export const GATHERING_TURNS_MAX = 8
 
 // Another process's group takes a few milliseconds: try in every turn of the loop first, then spare the processor.
 const EAGER_RETRY_MS = 5
 const RETRY_MS = 1
 
-export interface GroupCommitOptions<S, T> {
+export interface GroupCommitOptions<S, T, R> {
   database: Database
   /** Runs before each BEGIN, also one that is tried again. */
   beforeBegin: () => void
@@ -22,38 +24,41 @@ export interface GroupCommitOptions<S, T> {
   execute: (steps: readonly S[]) => T
   /** Runs once before COMMIT, with what the units gave that succeeded. What it throws undoes the group. */
   beforeCommit: (results: readonly T[]) => void
+  /** What of a unit's result its caller gets. */
+  answerOf: (result: T) => R
   /** Monotonic milliseconds. */
   clock: () => number
 }
 
-export interface GroupCommit<S, T> {
+export interface GroupCommit<S, R> {
   /**
    * Queues a unit. Resolves after its COMMIT, when it is durable. Rejects with what `execute` threw, or with AppError
    * `unavailable` where the queue is full, the lock was not had in time, or the engine failed.
    */
-  add(steps: readonly S[]): Promise<T>
+  add(steps: readonly S[]): Promise<R>
   /** Resolves when all that was queued before is settled. */
   drain(): Promise<void>
 }
 
-interface Unit<S, T> {
+interface Unit<S, R> {
   steps: readonly S[]
   deadline: number
-  resolve: (result: T) => void
+  resolve: (answer: R) => void
   reject: (error: unknown) => void
 }
 
-export function createGroupCommit<S, T>(options: GroupCommitOptions<S, T>): GroupCommit<S, T> {
-  const { clock } = options
+export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>): GroupCommit<S, R> {
+  const { clock, answerOf } = options
   const transaction = createTransaction(options)
-  const queue: Unit<S, T>[] = []
+  const isGathering = createGathering()
+  const queue: Unit<S, R>[] = []
   let isScheduled = false
   let lockedSince: number | undefined
   let latest: Promise<unknown> = Promise.resolve()
 
-  function add(steps: readonly S[]): Promise<T> {
+  function add(steps: readonly S[]): Promise<R> {
     if (queue.length >= QUEUE_MAX) return Promise.reject(unavailable())
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const { promise, resolve, reject } = Promise.withResolvers<R>()
     queue.push({ steps, deadline: clock() + LOCK_WAIT_MS, resolve, reject })
     latest = promise
     schedule()
@@ -69,6 +74,7 @@ export function createGroupCommit<S, T>(options: GroupCommitOptions<S, T>): Grou
 
   function flush(): void {
     isScheduled = false
+    if (isGathering(queue.length)) return schedule()
     try {
       options.beforeBegin()
       transaction.begin()
@@ -78,21 +84,14 @@ export function createGroupCommit<S, T>(options: GroupCommitOptions<S, T>): Grou
       return
     }
     lockedSince = undefined
-    const group = takeGroup()
+    const group = takeGroup(queue)
     try {
-      settle(group, transaction.commit(group.map(({ steps }) => steps)))
+      const outcomes = transaction.commit(group.map(({ steps }) => steps))
+      for (const [index, unit] of group.entries()) settle(unit, outcomes[index] as Outcome<T>, answerOf)
     } catch (error) {
       rejectAll(group, error)
     }
     schedule()
-  }
-
-  function takeGroup(): Unit<S, T>[] {
-    let units = 0
-    for (let steps = 0; units < queue.length && steps < GROUP_STEPS_MAX; units++) {
-      steps += queue[units]?.steps.length ?? 0
-    }
-    return queue.splice(0, units)
   }
 
   // The queue is kept, but for the units whose time is up: they are at its front.
@@ -112,15 +111,42 @@ export function createGroupCommit<S, T>(options: GroupCommitOptions<S, T>): Grou
   return { add, drain }
 }
 
-function settle<S, T>(group: readonly Unit<S, T>[], outcomes: readonly Outcome<T>[]): void {
-  for (const [index, unit] of group.entries()) {
-    const outcome = outcomes[index] as Outcome<T>
-    if ('result' in outcome) unit.resolve(outcome.result)
-    else unit.reject(outcome.error)
+/** Takes the units of the next transaction from the front of the queue. */
+function takeGroup<S, R>(queue: Unit<S, R>[]): Unit<S, R>[] {
+  let units = 0
+  for (let steps = 0; units < queue.length && steps < GROUP_STEPS_MAX; units++) {
+    steps += queue[units]?.steps.length ?? 0
+  }
+  return queue.splice(0, units)
+}
+
+/**
+ * Makes the function that says whether a group should wait for one more turn: while units keep coming, for as many as
+ * the last group had. Those share one sync instead of two; whoever is alone never waits.
+ */
+function createGathering(): (units: number) => boolean {
+  let latest = 0
+  let before = 0
+  let turns = 0
+  return (units) => {
+    const isGathering = units > before && units < latest && turns < GATHERING_TURNS_MAX
+    if (!isGathering) latest = units
+    before = isGathering ? units : 0
+    turns = isGathering ? turns + 1 : 0
+    return isGathering
   }
 }
 
-function rejectAll<S, T>(units: readonly Unit<S, T>[], cause: unknown): void {
+function settle<T, R>(
+  { resolve, reject }: Unit<unknown, R>,
+  outcome: Outcome<T>,
+  answerOf: (result: T) => R,
+): void {
+  if ('result' in outcome) resolve(answerOf(outcome.result))
+  else reject(outcome.error)
+}
+
+function rejectAll<S, R>(units: readonly Unit<S, R>[], cause: unknown): void {
   for (const unit of units) unit.reject(unavailable(cause))
 }
 
@@ -129,7 +155,7 @@ function ignore(): void {}
 type Outcome<T> = { result: T } | { error: unknown }
 
 /** The transaction of one group. */
-function createTransaction<S, T>({ database, execute, beforeCommit }: GroupCommitOptions<S, T>) {
+function createTransaction<S, T, R>({ database, execute, beforeCommit }: GroupCommitOptions<S, T, R>) {
   const run = transactionStatements(database)
 
   /** What became of each unit. Throws where the whole group is lost; then nothing of it is stored. */

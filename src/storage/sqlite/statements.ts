@@ -10,6 +10,8 @@ export type RawRow = Record<string, unknown>
 export interface Statements {
   first(statement: SqlStatement): RawRow | undefined
   all(statement: SqlStatement): RawRow[]
+  /** Runs an insert that gives no row; gives the number of the row. */
+  insert(statement: SqlStatement): number
   /** Runs the parts until there are enough rows. */
   inTurn(plan: ListPlan): RawRow[]
 }
@@ -43,6 +45,7 @@ export function createStatements(database: Database): Statements {
   return {
     first: ({ sql, parameters }) => prepare(sql).get(...parameters) ?? undefined,
     all,
+    insert: ({ sql, parameters }) => Number(prepare(sql).run(...parameters).lastInsertRowid),
     inTurn({ parts, limit }) {
       const [first] = parts
       if (first === undefined) return []

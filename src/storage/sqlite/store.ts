@@ -1,11 +1,12 @@
 // The Store on SQLite. Most statements run at once on the main thread, where they take less time than handing them to
 // another thread would; reads that no index serves go to reader-pool.ts, writes go through group-commit.ts.
-import type { Database } from 'bun:sqlite'
+import type { Database, Statement } from 'bun:sqlite'
 import type { Eventual } from '../../core/eventual.ts'
 import { randomBytes } from 'node:crypto'
 import { type ListPlan, type SqlStatement, createCompiler } from '../compile.ts'
 import { isInternal, secretsTable, withInternalTables } from '../internal-tables.ts'
-import { type Row, type Store, type Table, UniqueError } from '../store.ts'
+import { type Id, type Row, type Store, type Table, UniqueError } from '../store.ts'
+import { checkId } from '../values.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
 import { isLocked, translateReadError, unavailable } from './errors.ts'
 import { type WriteStep, type Written, createExecution } from './execution.ts'
@@ -38,34 +39,37 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
   const statements = createStatements(database)
+  const byId = createReadById(database, compiler, tables)
   const decode = createDecoder(tables)
   const totals = createTotals(database, options.tables)
   const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
   const turn = createReadTurn(database)
   const changes = createChanges(database, turn)
-  const groups = createGroupCommit<WriteStep, Written>({
+  const groups = createGroupCommit<WriteStep, Written, readonly Row[]>({
     database,
     beforeBegin: () => turn.end(),
     execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
     beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
+    answerOf: ({ rows }) => rows,
     clock,
   })
   let stopping: Promise<void> | undefined
   const refuseWhenStopped = () => {
     if (stopping !== undefined) throw unavailable()
   }
-  const reads = createReads({ compiler, statements, decode, totals, pool, turn, refuseWhenStopped })
+  const reads = createReads({ compiler, statements, byId, decode, totals, pool, turn, refuseWhenStopped })
 
-  const commit: Store['commit'] = async (steps) => {
-    refuseWhenStopped()
-    return steps.length === 0 ? [] : (await groups.add(steps)).rows
+  // Not async: every create waits for this.
+  const commit: Store['commit'] = (steps) => {
+    if (stopping !== undefined) return Promise.reject(unavailable())
+    return steps.length === 0 ? Promise.resolve([]) : groups.add(steps)
   }
   return {
     ...reads,
     commit,
     deleteOlderThan: async (sweep) => {
       refuseWhenStopped()
-      return (await groups.add([{ kind: 'sweep', ...sweep }])).rows.length
+      return (await groups.add([{ kind: 'sweep', ...sweep }])).length
     },
     watch: changes.watch,
     secret: createSecrets({ get: reads.get, commit }),
@@ -90,6 +94,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
 interface ReadsOptions {
   compiler: ReturnType<typeof createCompiler>
   statements: ReturnType<typeof createStatements>
+  byId: ReturnType<typeof createReadById>
   decode: (table: string, raw: RawRow) => Row
   totals: ReturnType<typeof createTotals>
   pool: ReturnType<typeof createReaderPool> | undefined
@@ -98,7 +103,7 @@ interface ReadsOptions {
 }
 
 function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count' | 'check'> {
-  const { compiler, statements, decode, totals, pool, turn, refuseWhenStopped } = options
+  const { compiler, statements, byId, decode, totals, pool, turn, refuseWhenStopped } = options
 
   function read<T>(work: () => T): T {
     refuseWhenStopped()
@@ -120,9 +125,10 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count
 
   const isLarge = (table: string) => !isInternal(table) && totals.read(table) > SCANNED_ROWS_MAX
   return {
-    get: (table, id, where, { deleted } = {}) =>
+    get: (table, id, where, { deleted = false } = {}) =>
       read(() => {
-        const raw = statements.first(compiler.get({ table, id, where, deleted }))
+        const isById = where === undefined && !deleted
+        const raw = isById ? byId(table, id) : statements.first(compiler.get({ table, id, where, deleted }))
         return raw && decode(table, raw)
       }),
     list: async (query) => {
@@ -144,6 +150,27 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count
     check: async () => {
       read(() => statements.first(PROBE))
     },
+  }
+}
+
+/** Makes the read of a row by its id alone, which is the most frequent one: each table keeps the statement of its own. */
+function createReadById(
+  database: Database,
+  compiler: ReturnType<typeof createCompiler>,
+  tables: readonly Table[],
+): (table: string, id: Id) => RawRow | undefined {
+  const kept = new Map<string, { table: Table; statement: Statement<RawRow, [Id]> }>()
+  const prepare = (name: string, id: Id) => {
+    const { sql } = compiler.get({ table: name, id })
+    const table = tables.find((one) => one.name === name) as Table
+    const entry = { table, statement: database.prepare<RawRow, [Id]>(sql) }
+    kept.set(name, entry)
+    return entry
+  }
+  return (name, id) => {
+    const { table, statement } = kept.get(name) ?? prepare(name, id)
+    checkId(table, id)
+    return statement.get(id) ?? undefined
   }
 }
 
