@@ -13,7 +13,8 @@ const ROOT = import.meta.dir
 const EXECUTABLE = join(ROOT, 'dist/hipflask')
 /** What `hipflask init` writes. The names end in .txt, or the compiler would take the files for parts of this project. */
 const DECLARATIONS = join(ROOT, 'dist/hipflask.d.ts.txt')
-const STARTER = join(ROOT, 'dist/starter-items.ts.txt')
+/** The resource files of src/starter. */
+const STARTERS = ['items', 'users']
 /** The page at /swagger, in gzip as browsers take it: a quarter of its 1.9 MB. */
 const SWAGGER_UI = ['swagger-ui-bundle.js', 'swagger-ui.css', 'favicon-32x32.png']
 const COMMON_PASSWORDS = join(ROOT, 'dist/common-passwords.txt.br')
@@ -25,7 +26,9 @@ const bun = process.execPath
 $.cwd(ROOT)
 await makeDeclarations()
 // A copy, since the bundler takes a file in as code or as text, not both.
-await Bun.write(STARTER, Bun.file(join(ROOT, 'src/starter/items.ts')))
+for (const name of STARTERS) {
+  await Bun.write(join(ROOT, `dist/starter-${name}.ts.txt`), Bun.file(join(ROOT, `src/starter/${name}.ts`)))
+}
 await packSwaggerUi()
 await packCommonPasswords()
 if (!process.argv.includes('--types')) {

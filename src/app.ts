@@ -5,7 +5,8 @@ import { ADMINISTRATORS } from './access/authorize.ts'
 import { createAuth } from './auth/auth.ts'
 import { createJwksRoutes } from './auth/jwks-routes.ts'
 import { checkKeys, loadKeyRing, type KeySource } from './auth/key-ring.ts'
-import { authTables } from './auth/tables.ts'
+import { tablesOf } from './auth/tables.ts'
+import { withUsers } from './auth/users-resource.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/settings.ts'
 import { systemClock } from './core/clock.ts'
@@ -20,7 +21,6 @@ import { createRootRoutes } from './http/root.ts'
 import type { Route } from './http/route.ts'
 import { createRouter, type RequestHandler } from './http/router.ts'
 import { createCursors } from './rest/cursor.ts'
-import { createEngine } from './rest/engine.ts'
 import { createIdempotency } from './rest/idempotency.ts'
 import { definitionsOf, loadResources } from './rest/loader.ts'
 import type { ResourceDefinition } from './rest/resource.ts'
@@ -53,13 +53,13 @@ export interface App {
   stop: () => Promise<void>
 }
 
-/** The resources of the folder, or the starter where there is no folder and none was asked for. */
+/** The resources of the folder, or the starter where there is no folder and none was asked for; and `users`. */
 export async function resourcesOf(
   config: Config,
   origins: LoadedConfig['origins'],
 ): Promise<ResourceDefinition[]> {
-  if (existsSync(config.resources)) return loadResources(config.resources)
-  if (origins.resources.source === 'default') return definitionsOf(starter)
+  if (existsSync(config.resources)) return withUsers(await loadResources(config.resources))
+  if (origins.resources.source === 'default') return withUsers(definitionsOf(starter))
   throw new StartError(`Resources folder ${config.resources} does not exist: make it, or run hipflask init`)
 }
 
@@ -94,7 +94,7 @@ export function databaseOf(config: Config, resources: readonly ResourceDefinitio
   return {
     path: isMemory ? config.data : join(config.data, 'hipflask.db'),
     folder: isMemory ? undefined : join(dirname(config.resources), 'migrations'),
-    tables: [...authTables, ...resources.map(({ table }) => table)],
+    tables: tablesOf(resources),
   }
 }
 
@@ -133,14 +133,19 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
     keys,
     issuer: config.publicUrl ?? 'hipflask',
     accessTokenSeconds: config.accessTokenSeconds,
+    refreshTokenSeconds: config.refreshTokenSeconds,
+    refreshGraceSeconds: config.refreshGraceSeconds,
+    sessionSeconds: config.sessionSeconds,
+    refreshSecret: await store.secret('refresh'),
     registration: config.registration,
+    resources,
     loginRate: config.loginRateLimit,
   })
   const hint = await auth.ensureAdministrator({ email: config.adminEmail, password: config.adminPassword })
   if (hint !== undefined) logger.warn(hint)
 
   const cursors = createCursors(await store.secret('cursor'))
-  const engine = createEngine({ resources, store, clock, logger })
+  const { engine } = auth
   const idempotency = createIdempotency(store, clock)
   let isDraining = false
   const names = resources.map(({ name }) => name)
@@ -178,7 +183,7 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
     },
     stop: async () => {
       idempotency.stop()
-      await engine.settle()
+      await Promise.all([engine.settle(), auth.stop()])
       try {
         await store.stop()
       } catch (error) {
@@ -197,6 +202,7 @@ function tagsOf(resources: readonly ResourceDefinition[]): Record<string, string
   return {
     ...Object.fromEntries(declared),
     Accounts: 'Accounts and tokens',
+    'API keys': 'Credentials of programs',
     System: 'What this server is, and how it is',
   }
 }

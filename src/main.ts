@@ -1,5 +1,6 @@
 // The process: arguments in, exit code out. What the program does is in cli/.
 import { once } from 'node:events'
+import { isatty } from 'node:tty'
 import { runProgram } from './cli/program.ts'
 import { provideModule } from './rest/virtual-module.ts'
 
@@ -28,6 +29,9 @@ const exitCode = await runProgram(process.argv.slice(2), {
     if (isStdoutFull) await once(process.stdout, 'drain')
   },
   stdin: () => Bun.stdin.stream(),
+  keyboard: isatty(0)
+    ? { read: () => process.stdin, setRaw: (isRaw) => process.stdin.setRawMode(isRaw) }
+    : undefined,
   isTerminal: process.stderr.isTTY,
   keepGoing: () => {
     isServing = true

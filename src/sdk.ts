@@ -478,8 +478,46 @@ export interface Resource<
   readonly options: ResourceOptions<P, I, O>
 }
 
+/** What every account is. It has no e-mail where it signs in elsewhere. */
+interface AccountFields {
+  readonly id: string
+  name: string
+  email?: string
+  /** `user`, `admin`, or one that a `role('x')` names. */
+  role: string
+  /** It can't sign in. */
+  disabled: boolean
+  readonly last_login_at?: string
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface UsersOptions<P extends Properties> {
+  /**
+   * What accounts have beside name, e-mail, password and role: told at registering, and changed by `PATCH /auth/me`.
+   * What is required here is so of whoever registers; accounts that are made otherwise may lack it.
+   */
+  profile: TObject<P>
+}
+
+/** The fields of accounts, as `defineUsers` returns them. */
+export interface Users<P extends Properties = any> {
+  readonly kind: 'users'
+  readonly options: UsersOptions<P>
+}
+
 /** The record of a resource: `type Item = RecordOf<typeof items>`. */
-export type RecordOf<R> = R extends Resource<infer P, infer I, infer O> ? Stored<P, I, O> : never
+export type RecordOf<R> =
+  R extends Resource<infer P, infer I, infer O>
+    ? Stored<P, I, O>
+    : R extends Users<infer P>
+      ? Flat<Static<TObject<P>> & AccountFields>
+      : never
+
+/** Declares more fields of accounts; one resource file exports the result as its default. */
+export function defineUsers<const P extends Properties>(options: UsersOptions<P>): Users<P> {
+  return { kind: 'users', options }
+}
 
 /** Declares a resource; a resource file exports the result as its default. */
 export function defineResource<

@@ -2,13 +2,15 @@
 // before, and records are looked up after.
 import { AppError } from '../core/errors.ts'
 import type { Action, Filter, Principal, Rule } from '../sdk.ts'
-import { isAdministrator } from './principal.ts'
+import { isOutOfScope, withinScope } from './scopes.ts'
 
 /** A filter lets through the records that match it. */
 export type Decision = 'allow' | 'deny' | Filter
 
+const ADMIN_ROLE = 'admin'
+
 /** Nobody but administrators. */
-export const ADMINISTRATORS: Rule = Object.freeze({ rule: 'role', role: 'admin' })
+export const ADMINISTRATORS: Rule = Object.freeze({ rule: 'role', role: ADMIN_ROLE })
 
 /** How `owner()` is taken: as a filter on the record, or as known to hold or not (for the printed matrix). */
 export type Ownership = 'filter' | 'theirs' | 'not theirs'
@@ -18,12 +20,29 @@ export interface Question {
   principal: Principal
   /** `call` for a route that is not an action of a resource. */
   action: Action | 'call'
+  /** What a key or an outside token needs, else it is asked as an anonymous caller. Without one it always is. */
+  scope?: string | undefined
   ownership?: Ownership
 }
 
 /** What the rule says to this principal. Without a rule only administrators pass. */
-export function decide({ rule, principal, action, ownership = 'filter' }: Question): Decision {
-  if (isAdministrator(principal)) return 'allow'
+export function decide({ rule, principal, action, scope, ownership = 'filter' }: Question): Decision {
+  return decideFor(withinScope(principal, scope), { rule, action, ownership })
+}
+
+/** Whether it is an administrator, who passes every rule, within the scope. */
+export function isAdministrator({ principal, scope }: Pick<Question, 'principal' | 'scope'>): boolean {
+  return withinScope(principal, scope).role === ADMIN_ROLE
+}
+
+interface RuleQuestion {
+  rule: Rule | undefined
+  action: Action | 'call'
+  ownership: Ownership
+}
+
+function decideFor(principal: Principal, { rule, action, ownership }: RuleQuestion): Decision {
+  if (principal.role === ADMIN_ROLE) return 'allow'
   if (rule === undefined) return 'deny'
   if (typeof rule === 'function') return decisionOf(rule(principal))
   switch (rule.rule) {
@@ -38,9 +57,9 @@ export function decide({ rule, principal, action, ownership = 'filter' }: Questi
       if (action === 'create' || ownership === 'theirs') return 'allow'
       return ownership === 'filter' ? { owner_id: principal.id } : 'deny'
     case 'anyOf':
-      return any(rule.rules.map((one) => decide({ rule: one, principal, action, ownership })))
+      return any(rule.rules.map((one) => decideFor(principal, { rule: one, action, ownership })))
     case 'allOf':
-      return all(rule.rules.map((one) => decide({ rule: one, principal, action, ownership })))
+      return all(rule.rules.map((one) => decideFor(principal, { rule: one, action, ownership })))
   }
 }
 
@@ -50,13 +69,21 @@ export function decide({ rule, principal, action, ownership = 'filter' }: Questi
  */
 export function authorize(question: Question): Filter | undefined {
   const decision = decide(question)
-  if (decision === 'deny') throw refusal(question.principal)
+  if (decision === 'deny') throw refusal(question)
   return decision === 'allow' ? undefined : decision
 }
 
 /** The error of a caller who is refused whatever the record. */
-export function refusal(principal: Principal): AppError {
+export function refusal({ principal, scope }: Pick<Question, 'principal' | 'scope'>): AppError {
+  if (isOutOfScope(withinScope(principal, scope))) return outOfScope(scope)
   return new AppError(principal.kind === 'anonymous' ? 'unauthenticated' : 'forbidden')
+}
+
+// RFC 6750, section 3.1. Where no scope would help, none is named.
+function outOfScope(scope: string | undefined): AppError {
+  if (scope === undefined) return new AppError('forbidden')
+  const challenge = `Bearer error="insufficient_scope", scope="${scope}"`
+  return new AppError('forbidden', { headers: { 'WWW-Authenticate': challenge } })
 }
 
 function decisionOf(answer: unknown): Decision {

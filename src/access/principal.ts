@@ -26,8 +26,3 @@ export interface Credentials {
  * `invalid_token`, `token_expired`, `token_revoked` or `ambiguous_credentials` where one is present and wrong.
  */
 export type Authenticator = (credentials: Credentials) => Principal | Promise<Principal>
-
-/** Administrators pass every rule. */
-export function isAdministrator(principal: Principal): boolean {
-  return principal.role === 'admin' && principal.scopes === null
-}

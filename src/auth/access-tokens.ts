@@ -24,6 +24,8 @@ export interface AccessClaims {
   readonly issuedAt: number
   /** `exp` */
   readonly expiresAt: number
+  /** The key that signed it. */
+  readonly kid: string
 }
 
 /** Whom a token is for. */
@@ -45,6 +47,8 @@ export interface AccessTokens {
    * `invalid_token`.
    */
   verify(token: string): Eventual<AccessClaims>
+  /** Whether this key still is in the ring. */
+  hasKey(kid: string): boolean
 }
 
 export interface AccessTokensOptions {
@@ -77,7 +81,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
   const verifyAnew = async (token: string, key: SigningKey): Promise<AccessClaims> => {
     const payload = await made(verifiers, key, () => createVerifier(key, issuer))(token)
-    const claims = payload === undefined ? undefined : readClaims(payload)
+    const claims = payload === undefined ? undefined : readClaims(payload, key.kid)
     if (claims === undefined) throw invalidToken()
     checkTimes(claims, now())
     setBounded(cache, [token, { key, claims }], CACHED_TOKENS_MAX)
@@ -106,6 +110,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       }
       return verifyAnew(token, key)
     },
+    hasKey: (kid) => keys.find(kid) !== undefined,
   }
 }
 
@@ -177,7 +182,7 @@ function isCanonical(part: string): boolean {
   return Buffer.from(part, 'base64url').toString('base64url') === part
 }
 
-function readClaims({ sub, sid, jti, client_id, exp, iat }: Record<string, unknown>) {
+function readClaims({ sub, sid, jti, client_id, exp, iat }: Record<string, unknown>, kid: string) {
   if (!isUuid(sub) || !isUuid(sid) || !isUuid(jti)) return undefined
   if (client_id !== undefined && !isUuid(client_id)) return undefined
   if (!Number.isSafeInteger(exp) || !Number.isSafeInteger(iat)) return undefined
@@ -188,6 +193,7 @@ function readClaims({ sub, sid, jti, client_id, exp, iat }: Record<string, unkno
     clientId: client_id,
     issuedAt: iat as number,
     expiresAt: exp as number,
+    kid,
   }
   return claims
 }

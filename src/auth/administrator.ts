@@ -1,15 +1,12 @@
 // The first administrator, made from the settings while there is none. It never changes an account that exists.
-import type { Clock } from '../core/clock.ts'
 import { AppError, StartError } from '../core/errors.ts'
 import type { Store } from '../storage/store.ts'
-import { registrationBody } from './bodies.ts'
-import type { Passwords } from './passwords.ts'
-import { ADMIN_ROLE, createUser, findByEmail, hasAdministrator } from './users.ts'
+import type { Accounts } from './accounts.ts'
+import { ADMIN_ROLE, findByEmail, hasAdministrator } from './users.ts'
 
 export interface FirstAdministratorOptions {
   store: Store
-  passwords: Passwords
-  clock: Clock
+  accounts: Accounts
   /** HIPFLASK_ADMIN_EMAIL */
   email: string | undefined
   /** HIPFLASK_ADMIN_PASSWORD */
@@ -29,41 +26,33 @@ const SETTING_BY_FIELD: Readonly<Record<string, string>> = {
  * nothing to make one of. Throws StartError for settings that make none, or an e-mail that an ordinary user has.
  */
 export async function ensureAdministrator(options: FirstAdministratorOptions): Promise<string | undefined> {
-  const { store, passwords, clock } = options
+  const { store, accounts, email, password } = options
   if (await hasAdministrator(store)) return undefined
-  if (options.email === undefined && options.password === undefined) {
+  if (email === undefined && password === undefined) {
     return (
       `No administrator yet: set ${EMAIL_SETTING} and ${PASSWORD_SETTING} (or ${PASSWORD_SETTING}_FILE) ` +
       'and start again'
     )
   }
-  const { email, password } = checkAccount(options)
-  const passwordHash = await passwords.hash(password)
-  try {
-    await createUser(store, { name: NAME, email, passwordHash, role: ADMIN_ROLE, now: clock() })
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'conflict') throw error
-    // Another process that started at once may have made it.
-    if ((await findByEmail(store, email))?.role !== ADMIN_ROLE) {
-      throw new StartError(
-        `${EMAIL_SETTING} is the e-mail of an ordinary user; it must be one that no account has`,
-      )
-    }
-  }
-  return undefined
-}
-
-function checkAccount({ email, password }: FirstAdministratorOptions) {
   if (email === undefined || password === undefined) {
     throw new StartError(`${EMAIL_SETTING} and ${PASSWORD_SETTING} must be set together`)
   }
   try {
-    return registrationBody.parse({ name: NAME, email, password })
+    await accounts.create({ name: NAME, email, password, role: ADMIN_ROLE })
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    const faults = error.details.map(
-      ({ field, message }) => `${SETTING_BY_FIELD[field] ?? field}: ${message}`,
+    if (error.code === 'validation_failed') throw badSettings(error)
+    // Another process that started at once may have made it.
+    if (error.code === 'conflict' && (await findByEmail(store, email))?.role === ADMIN_ROLE) return undefined
+    if (error.code !== 'conflict') throw error
+    throw new StartError(
+      `${EMAIL_SETTING} is the e-mail of an ordinary user; it must be one that no account has`,
     )
-    throw new StartError(faults.join('\n'))
   }
+  return undefined
+}
+
+function badSettings({ details }: AppError): StartError {
+  const faults = details.map(({ field, message }) => `${SETTING_BY_FIELD[field] ?? field}: ${message}`)
+  return new StartError(faults.join('\n'))
 }

@@ -3,12 +3,13 @@
 import { ANONYMOUS, type Authenticator, type Principal } from '../access/principal.ts'
 import type { Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
-import { proceed, type Eventual } from '../core/eventual.ts'
+import type { Eventual } from '../core/eventual.ts'
 import type { Store } from '../storage/store.ts'
-import type { AccessClaims, AccessTokens } from './access-tokens.ts'
-import { API_KEY_PREFIX, type ApiKeys } from './api-keys.ts'
+import type { AccessTokens } from './access-tokens.ts'
+import { API_KEY_PREFIX } from './api-key-text.ts'
+import type { ApiKeys } from './api-keys.ts'
 import type { BasicVerifier } from './basic.ts'
-import { tokenRevoked, unknownScheme } from './challenges.ts'
+import { invalidToken, tokenRevoked, unknownScheme } from './challenges.ts'
 import { createCredentialCache } from './credential-cache.ts'
 import { userPrincipal, type Known } from './principals.ts'
 import { endOf, findSession, isLiving } from './sessions.ts'
@@ -28,28 +29,29 @@ const SECOND_CREDENTIAL = /,\s*(?:bearer|basic)(?:\s|$)/i
 
 /** Takes access tokens and API keys (Bearer), API keys (X-API-Key) and e-mail and password (Basic). Every 401 carries a challenge. */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { store, accessTokens, apiKeys, verifyBasic, clock } = options
+  const { store, apiKeys, verifyBasic, clock } = options
   const cache = createCredentialCache({ version: store.watch(authTables.map(({ name }) => name)), clock })
   const holderOf = createTokenReader(options)
-  // The token is verified each time, which costs a look-up where it is known: its signing key may be gone.
-  const byToken = (token: string): Eventual<Principal> =>
-    proceed(
-      accessTokens.verify(token),
-      (claims) => cache.get(token) ?? cache.learn(token, () => holderOf(claims)),
-    )
-  const byKey = (key: string): Eventual<Principal> =>
-    cache.get(key) ?? cache.learn(key, () => apiKeys.find(key))
-  const byBearer = (text: string): Eventual<Principal> =>
-    text.startsWith(API_KEY_PREFIX) ? byKey(text) : byToken(text)
+
+  // Kept by the whole header, so that a known one is not even taken apart.
+  const byBearer = (header: string, text: string): Promise<Principal> =>
+    cache.learn(header, () => (text.startsWith(API_KEY_PREFIX) ? apiKeys.find(text) : holderOf(text)))
+  const byKey = (key: string): Eventual<Principal> => {
+    // A header of Authorization may be known by its text, but is no key.
+    if (!key.startsWith(API_KEY_PREFIX)) throw invalidToken()
+    return cache.get(key) ?? cache.learn(key, () => apiKeys.find(key))
+  }
 
   return ({ authorization, apiKey, address }) => {
     if (authorization === null && apiKey === null) return ANONYMOUS
+    const known = authorization === null || apiKey !== null ? undefined : cache.get(authorization)
+    if (known !== undefined) return known
     if (isAmbiguous(authorization, apiKey)) throw new AppError('ambiguous_credentials')
     if (authorization === null) return byKey(apiKey as string)
     const [, scheme = '', value = ''] = CREDENTIAL.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer':
-        return byBearer(value)
+        return byBearer(authorization, value)
       case 'basic':
         return verifyBasic(value, address()).then((user) => userPrincipal(user, null))
       default:
@@ -59,18 +61,24 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 }
 
 /** Makes the function that finds out who holds an access token, by the session or the key that it lives with. */
-function createTokenReader({ store, apiKeys, clock }: AuthenticatorOptions) {
-  return async ({ userId, sessionId, clientId, expiresAt }: AccessClaims): Promise<Known> => {
+function createTokenReader({ store, accessTokens, apiKeys, clock }: AuthenticatorOptions) {
+  return async (token: string): Promise<Known> => {
+    const { userId, sessionId, clientId, expiresAt, kid } = await accessTokens.verify(token)
     const expiresMs = expiresAt * 1000
+    const isGood = () => accessTokens.hasKey(kid)
     if (clientId !== undefined) {
       const key = await apiKeys.findById(clientId)
       if (key === undefined) throw tokenRevoked()
-      return { principal: key.principal, untilMs: Math.min(key.untilMs, expiresMs) }
+      return { principal: key.principal, untilMs: Math.min(key.untilMs, expiresMs), isGood }
     }
     const session = await findSession(store, sessionId)
     const user = await findById(store, userId)
     if (session === undefined || user === undefined || !isLiving(session, user, clock())) throw tokenRevoked()
-    return { principal: userPrincipal(user, session.id), untilMs: Math.min(endOf(session), expiresMs) }
+    return {
+      principal: userPrincipal(user, session.id),
+      untilMs: Math.min(endOf(session), expiresMs),
+      isGood,
+    }
   }
 }
 

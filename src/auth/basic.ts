@@ -83,7 +83,7 @@ const CONTROL = /[\u0000-\u001f\u007f]/
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** E-mail and password of a credential; undefined unless it is canonical base64 of UTF-8 with a colon in it. */
-function parseBasic(encoded: string): Credential | undefined {
+export function parseBasic(encoded: string): Credential | undefined {
   const bytes = Buffer.from(encoded, 'base64')
   if (!BASE64.test(encoded) || bytes.toString('base64') !== encoded) return undefined
   let text: string

@@ -1,4 +1,4 @@
-// What a client may send to register and to sign in, and which new passwords are refused. A password is measured in the
+// What a client may send to sign in and to change a password, and which new passwords are refused. A password is measured in the
 // form in which it is hashed.
 import { AppError, type ErrorDetail } from '../core/errors.ts'
 import { MAX_DETAILS, jsonBody } from '../http/validate.ts'
@@ -6,8 +6,11 @@ import type { BodyContract } from '../http/route.ts'
 import { t } from '../sdk.ts'
 import { foldPassword, isCommonPassword } from './common-passwords.ts'
 import { PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, normalizePassword } from './passwords.ts'
-import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from './users.ts'
+import { EMAIL_LENGTH_MAX } from './users.ts'
 
+export const REFRESH_EXAMPLE = 'hfr_0A1b2C3d4E5f6G7h8I9j'
+/** Far longer than any that is given. */
+const REFRESH_LENGTH_MAX = 1000
 const PASSWORD_EXAMPLE = 'correct horse battery staple'
 
 /** A password that somebody chooses. What `withPasswords` refuses beyond this no schema can say. */
@@ -17,16 +20,8 @@ export const NewPassword = t.String({
   description:
     'Its length is counted in Unicode Normalization Form C. The most common passwords, and the name and e-mail of ' +
     'the account, are refused',
+  examples: [PASSWORD_EXAMPLE],
 })
-
-const Registration = t.Object(
-  {
-    name: t.String({ minLength: 1, maxLength: NAME_LENGTH_MAX }),
-    email: t.String({ format: 'email', maxLength: EMAIL_LENGTH_MAX }),
-    password: NewPassword,
-  },
-  { title: 'Registration' },
-)
 
 // What no account can have is wrong (401) and not invalid, so that nothing is told that the rules of registering don't.
 const Login = t.Object(
@@ -37,12 +32,19 @@ const Login = t.Object(
   { title: 'Login' },
 )
 
-/** Name, e-mail and password of a new account. */
-export const registrationBody = withPasswords(
-  jsonBody(Registration, {
-    example: { name: 'Ada', email: 'ada@example.com', password: PASSWORD_EXAMPLE },
+const Refresh = t.Object({ refresh_token: t.String({ maxLength: REFRESH_LENGTH_MAX }) }, { title: 'Refresh' })
+
+const PasswordChange = t.Object(
+  { current_password: t.String({ maxLength: PASSWORD_LENGTH_MAX }), new_password: NewPassword },
+  { title: 'PasswordChange' },
+)
+
+/** The old and the new password of one's own account. */
+export const passwordChangeBody = withPasswords(
+  jsonBody(PasswordChange, {
+    example: { current_password: PASSWORD_EXAMPLE, new_password: 'purple staple lemon horse' },
   }),
-  { chosen: 'password' },
+  { typed: 'current_password', chosen: 'new_password' },
 )
 
 /** E-mail and password of a sign-in. */
@@ -50,6 +52,9 @@ export const loginBody = withPasswords(
   jsonBody(Login, { example: { email: 'ada@example.com', password: PASSWORD_EXAMPLE } }),
   { typed: 'password' },
 )
+
+/** The refresh token to spend. */
+export const refreshBody = jsonBody(Refresh, { example: { refresh_token: REFRESH_EXAMPLE } })
 
 export interface PasswordProperties {
   /** The property that holds a password to be checked. */
@@ -77,19 +82,18 @@ export function withPasswords<B>(
   }
 }
 
-/** Throws AppError `validation_failed` for a new password that is common, or the name or e-mail of its account. */
-export function checkNewPassword(password: string, account: AccountWords, field: string): void {
-  const details = passwordFaults(password, account, field)
-  if (details.length > 0) throw new AppError('validation_failed', { details })
-}
-
 /** Whose password it is. */
 export interface AccountWords {
   readonly name?: string | undefined
   readonly email?: string | undefined
 }
 
-function passwordFaults(password: string, { name, email }: AccountWords, field: string): ErrorDetail[] {
+/** What is wrong with a new password: that it is common, or the name or e-mail of its account. */
+export function passwordFaults(
+  password: string,
+  { name, email }: AccountWords,
+  field: string,
+): ErrorDetail[] {
   const words = [name, email, email?.slice(0, email.lastIndexOf('@'))]
   const folded = foldPassword(password)
   if (words.some((word) => word !== undefined && foldPassword(word) === folded)) {

@@ -5,6 +5,7 @@ import { BASIC_CHALLENGE, BEARER_CHALLENGE } from '../http/problem.ts'
 
 const INVALID_TOKEN_CHALLENGE = `${BEARER_CHALLENGE}, error="invalid_token"`
 const EXPIRED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token expired"`
+const REFRESH_EXPIRED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The refresh token expired"`
 const REVOKED_CHALLENGE = `${INVALID_TOKEN_CHALLENGE}, error_description="The access token was revoked"`
 
 /** A token or key that is forged, malformed or unknown. */
@@ -15,6 +16,11 @@ export function invalidToken(): AppError {
 /** A token that was good until its time ran out. */
 export function tokenExpired(): AppError {
   return new AppError('token_expired', { headers: { 'WWW-Authenticate': EXPIRED_CHALLENGE } })
+}
+
+/** A refresh token that was good until its time, or that of its session, ran out. */
+export function refreshExpired(): AppError {
+  return new AppError('token_expired', { headers: { 'WWW-Authenticate': REFRESH_EXPIRED_CHALLENGE } })
 }
 
 /** A token that was good until its session, key or account was ended. */

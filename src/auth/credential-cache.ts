@@ -37,7 +37,8 @@ export function createCredentialCache({ version, clock }: CredentialCacheOptions
     get(credential) {
       upToDate()
       const entry = entries.get(credential)
-      return entry !== undefined && entry.untilMs > clock() ? entry.principal : undefined
+      if (entry === undefined || entry.untilMs <= clock() || entry.isGood?.() === false) return undefined
+      return entry.principal
     },
     async learn(credential, find) {
       const before = upToDate()

@@ -7,6 +7,8 @@ import type { User } from './users.ts'
 export interface Known {
   principal: Principal
   untilMs: number
+  /** Asked at each use, where more than time and the tables of auth/ can end it. */
+  isGood?: () => boolean
 }
 
 /** A user who signed in; without a session where the password comes with every request. */

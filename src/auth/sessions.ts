@@ -1,9 +1,16 @@
 // Sessions: what a sign-in begins and a sign-out ends. A session lives while its row is there, its times are not over
 // and it is of the user's present generation; its access tokens and refresh tokens live with it.
 import { timestamp } from '../core/clock.ts'
-import { newUuid } from '../core/ids.ts'
-import { StaleError, type Operation, type Row, type Store, type Table } from '../storage/store.ts'
-import { usersTable, type User } from './users.ts'
+import { AppError } from '../core/errors.ts'
+import { StaleError, type Operation, type Row, type Step, type Store, type Table } from '../storage/store.ts'
+import { findById, usersTable, type User } from './users.ts'
+
+/** Sessions of one account: beyond it the least recently used one ends, so that no storm of logins fills the disk. */
+export const SESSIONS_MAX = 100
+/** Code points of a user agent that are kept. */
+export const USER_AGENT_LENGTH_MAX = 256
+/** Tries of a change that another one of the same account came before. */
+const TRIES_MAX = 10
 
 /** A stored session. Times are RFC 3339, UTC. */
 export interface Session {
@@ -19,13 +26,14 @@ export interface Session {
   readonly refresh_count: number
   /** When the refresh token was made. */
   readonly refreshed_at: string
-  /** When the refresh token is over. */
+  /** When the session is over unless it is refreshed: never after `ends_at`. */
   readonly expires_at: string
   /** When the session is over, however often it is refreshed. */
   readonly ends_at: string
   readonly ip: string
   readonly user_agent: string | null
   readonly created_at: string
+  /** When its latest tokens were given. */
   readonly last_used_at: string
 }
 
@@ -61,14 +69,18 @@ export function isLiving(session: Session, user: User, now: number): boolean {
     session.user_id === user.id &&
     session.generation === user.session_generation &&
     !user.disabled &&
-    session.expires_at > at &&
-    session.ends_at > at
+    session.expires_at > at
   )
 }
 
 /** When it is over unless it is refreshed, in milliseconds since 1970. */
-export function endOf({ expires_at, ends_at }: Session): number {
-  return Math.min(Date.parse(expires_at), Date.parse(ends_at))
+export function endOf({ expires_at }: Session): number {
+  return Date.parse(expires_at)
+}
+
+/** When a session is over that is refreshed now, at the end of its idle time or of itself. */
+function nextEnd(now: number, idleMs: number, endsMs: number): string {
+  return timestamp(Math.min(now + idleMs, endsMs))
 }
 
 /** The session with this id, living or not. */
@@ -78,13 +90,14 @@ export async function findSession(store: Store, id: string): Promise<Session | u
 }
 
 export interface SessionStart {
+  id: string
   /** As it was when its password was checked. */
   user: User
   /** The client's address. */
   ip: string
   userAgent: string | null
-  /** SHA-256 of the first refresh token of the session with this id. */
-  refreshHashOf: (sessionId: string) => string
+  /** SHA-256 of the first refresh token. */
+  refreshHash: string
   /** Milliseconds that a refresh token lives, and that the session lives at most. */
   idleMs: number
   totalMs: number
@@ -97,8 +110,8 @@ export interface SessionStart {
  * another password while the old one was being checked: then nobody signs in.
  */
 export async function startSession(store: Store, start: SessionStart): Promise<Session | undefined> {
-  const { user, ip, userAgent, refreshHashOf, idleMs, totalMs, now } = start
-  const id = newUuid()
+  const { id, user, ip, userAgent, refreshHash, idleMs, totalMs, now } = start
+  await makeRoom(store, user)
   const at = timestamp(now)
   const login: Operation = {
     kind: 'update',
@@ -109,13 +122,13 @@ export async function startSession(store: Store, start: SessionStart): Promise<S
   }
   const values = {
     user_id: user.id,
-    refresh_hash: refreshHashOf(id),
+    refresh_hash: refreshHash,
     refresh_count: 0,
     refreshed_at: at,
-    expires_at: timestamp(now + idleMs),
+    expires_at: nextEnd(now, idleMs, now + totalMs),
     ends_at: timestamp(now + totalMs),
     ip,
-    user_agent: userAgent,
+    user_agent: userAgent === null ? null : harmless(userAgent),
     created_at: at,
     last_used_at: at,
   }
@@ -125,16 +138,130 @@ export async function startSession(store: Store, start: SessionStart): Promise<S
     id,
     values: { ...values, generation: (row as unknown as User).session_generation },
   })
+  const rows = await commitUnlessStale(store, [login, begin])
+  return rows?.[1] as unknown as Session | undefined
+}
+
+export interface Renewal {
+  /** SHA-256 of the next refresh token. */
+  refreshHash: string
+  /** Milliseconds that it lives. */
+  idleMs: number
+  /** Milliseconds since 1970. */
+  now: number
+}
+
+/** Gives the session its next refresh token; undefined where it has had another one since, or was ended. */
+export async function renewSession(
+  store: Store,
+  session: Session,
+  { refreshHash, idleMs, now }: Renewal,
+): Promise<Session | undefined> {
+  const at = timestamp(now)
+  const { id, refresh_hash, refresh_count } = session
+  const values = {
+    refresh_hash: refreshHash,
+    refresh_count: refresh_count + 1,
+    refreshed_at: at,
+    last_used_at: at,
+    expires_at: nextEnd(now, idleMs, Date.parse(session.ends_at)),
+  }
+  const where = { refresh_hash, refresh_count }
+  const rows = await commitUnlessStale(store, [
+    { kind: 'update', table: sessionsTable.name, id, values, where },
+  ])
+  return rows?.[0] as unknown as Session | undefined
+}
+
+/** Ends sessions of the account until one more has room: first those that are of an older generation. */
+async function makeRoom(store: Store, { id, session_generation: generation }: User): Promise<void> {
+  const where = { user_id: id }
+  const count = await store.count(sessionsTable.name, where, { limit: SESSIONS_MAX })
+  if (count < SESSIONS_MAX) return
+  // Logins at once may each have made one too many.
+  const rows = await store.list({ table: sessionsTable.name, where, limit: 2 * SESSIONS_MAX })
+  const isOld = (session: Session) => session.generation !== generation
+  const inOrder = (rows as unknown as Session[]).toSorted(
+    (one, other) =>
+      Number(isOld(other)) - Number(isOld(one)) || (one.last_used_at < other.last_used_at ? -1 : 1),
+  )
+  const surplus = inOrder.slice(0, inOrder.length - SESSIONS_MAX + 1)
+  await Promise.all(surplus.map((session) => endSession(store, session.id)))
+}
+
+/** Ends it with all of its tokens, and gives what it was; undefined where it had been ended. */
+export async function endSession(store: Store, id: string): Promise<Session | undefined> {
+  const rows = await commitUnlessStale(store, [{ kind: 'delete', table: sessionsTable.name, id }])
+  return rows?.[0] as unknown as Session | undefined
+}
+
+/**
+ * Ends all sessions of the account but the one to keep (null: all). False where that one has been ended, or the account
+ * deleted, meanwhile.
+ */
+export async function endSessions(store: Store, userId: string, keptId: string | null): Promise<boolean> {
+  const raise = (generation: number): Operation => ({
+    kind: 'update',
+    table: usersTable.name,
+    id: userId,
+    values: { session_generation: generation + 1 },
+    where: { session_generation: generation },
+  })
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    // Both of one moment.
+    const [user, kept] = await Promise.all([
+      findById(store, userId),
+      keptId === null ? undefined : findSession(store, keptId),
+    ])
+    if (user === undefined) return false
+    const { session_generation: generation } = user
+    if (keptId !== null && kept?.generation !== generation) return false
+    const keep = keptId === null ? [] : [keepSession(keptId, generation + 1)]
+    if ((await commitUnlessStale(store, [raise(generation), ...keep])) !== undefined) return true
+  }
+  throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
+}
+
+/**
+ * The step that lets a session outlive the end of all others: it joins the commit that raises the generation by one to
+ * this. A session that had been ended stays so: then the commit throws StaleError.
+ */
+export function keepSession(id: string, generation: number): Operation {
+  return {
+    kind: 'update',
+    table: sessionsTable.name,
+    id,
+    values: { generation },
+    where: { generation: generation - 1 },
+  }
+}
+
+/** The living sessions of the account, the newest first. */
+export async function livingSessions(store: Store, user: User, now: number): Promise<Session[]> {
+  const rows = await store.list({
+    table: sessionsTable.name,
+    where: {
+      user_id: user.id,
+      generation: user.session_generation,
+      expires_at: { gt: timestamp(now) },
+    },
+    sort: [{ field: 'created_at', direction: 'desc' }],
+    limit: SESSIONS_MAX,
+  })
+  return rows as unknown as Session[]
+}
+
+async function commitUnlessStale(store: Store, steps: readonly Step[]): Promise<readonly Row[] | undefined> {
   try {
-    const [, session] = await store.commit([login, begin])
-    return session as unknown as Session
+    return await store.commit(steps)
   } catch (error) {
     if (error instanceof StaleError) return undefined
     throw error
   }
 }
 
-/** The step that lets a session outlive the end of all others: it joins the commit that raises the generation. */
-export function keepSession(id: string, generation: number): Operation {
-  return { kind: 'update', table: sessionsTable.name, id, values: { generation } }
+// It is shown to people, in terminals too: nothing in it may end a line, hide or turn round what stands beside it.
+function harmless(userAgent: string): string {
+  const characters = [...userAgent.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')]
+  return characters.slice(0, USER_AGENT_LENGTH_MAX).join('')
 }

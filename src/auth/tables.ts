@@ -1,7 +1,15 @@
 // The tables of auth/, beside those of the declared resources.
+import type { ResourceDefinition } from '../rest/resource.ts'
 import type { Table } from '../storage/store.ts'
 import { apiKeysTable } from './api-keys.ts'
 import { sessionsTable } from './sessions.ts'
 import { usersTable } from './users.ts'
 
 export const authTables: readonly Table[] = [usersTable, sessionsTable, apiKeysTable]
+
+/** All tables of a database with these resources, of which `users` brings the columns of the profile. */
+export function tablesOf(resources: readonly ResourceDefinition[]): Table[] {
+  const ofResources = resources.map(({ table }) => table)
+  const isOwn = ({ name }: Table) => !ofResources.some((table) => table.name === name)
+  return [...authTables.filter(isOwn), ...ofResources]
+}

@@ -5,6 +5,7 @@ import { resourcesOf } from '../app.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
 import type { Action } from '../sdk.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
+import { printTable } from './table.ts'
 
 type Answer = 'yes' | 'no' | 'some' | 'error'
 type Row = { resource: string; action: Action } & Record<(typeof CALLERS)[number]['name'], Answer>
@@ -36,7 +37,7 @@ export const access: Command = {
     const { config, origins } = configOf(args, io)
     const rows = (await resourcesOf(config, origins)).flatMap(rowsOf)
     if (args.options.json === true) printJson(rows, io)
-    else io.stdout(table(rows))
+    else printTable(rows, ['resource', 'action', ...CALLERS.map(({ name }) => name)], io)
     return 0
   },
 }
@@ -59,17 +60,4 @@ function answerOf(ask: () => ReturnType<typeof decide>): Answer {
     // A rule of the user's own that throws; serve answers 500 there.
     return 'error'
   }
-}
-
-function table(rows: readonly Row[]): string {
-  const heads = ['resource', 'action', ...CALLERS.map(({ name }) => name)] as (keyof Row)[]
-  const lines = [heads, ...rows.map((row) => heads.map((head) => row[head]))]
-  const widths = heads.map((_, column) => Math.max(...lines.map((line) => String(line[column]).length)))
-  const text = lines.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] as number))
-      .join('  ')
-      .trimEnd(),
-  )
-  return `${text.join('\n')}\n`
 }

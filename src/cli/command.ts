@@ -11,12 +11,22 @@ export interface Io {
   stdoutReady?: () => Promise<void>
   /** Standard input, to be read once. */
   stdin?: () => AsyncIterable<Uint8Array>
+  /** Where standard input is a terminal. */
+  keyboard?: Keyboard | undefined
   /** Somebody watches stderr: it may be redrawn. */
   isTerminal?: boolean
   /** From now on output that nobody takes is dropped: a server goes on when its log's reader is gone. */
   keepGoing?: () => void
   env: Variables
   cwd: string
+}
+
+/** Somebody who types. */
+export interface Keyboard {
+  /** What is typed, as it comes. */
+  read: () => AsyncIterable<Uint8Array>
+  /** Raw: each key comes at once and is not shown, and Ctrl-C is a key. */
+  setRaw: (isRaw: boolean) => void
 }
 
 /** A line for help: `hipflask serve --port 4000`, and what it does. */

@@ -2,15 +2,19 @@
 // without one. It changes no table.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { authTables } from '../auth/tables.ts'
+import { resourcesOf } from '../app.ts'
+import { tablesOf } from '../auth/tables.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Config } from '../config/settings.ts'
+import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
+import { createLogger, type Logger } from '../core/logger.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
 import { planMigration } from '../storage/migrate.ts'
 import { openDatabase } from '../storage/sqlite/database.ts'
 import { createSqliteStore } from '../storage/sqlite/store.ts'
 import type { Store } from '../storage/store.ts'
+import { configOf, type Arguments, type Io } from './command.ts'
 
 /** Opens the data that a server has made. Throws StartError where there is none, or where the declarations are ahead of it. */
 export function openData(config: Config, resources: readonly ResourceDefinition[]): Store {
@@ -20,7 +24,7 @@ export function openData(config: Config, resources: readonly ResourceDefinition[
       `There is no database in ${config.data}: choose its folder by --data, or run hipflask serve`,
     )
   }
-  const tables = [...authTables, ...resources.map(({ table }) => table)]
+  const tables = tablesOf(resources)
   const database = openDatabase({ path, durability: config.durability })
   try {
     const { statements, problems } = planMigration(database, tables)
@@ -33,6 +37,31 @@ export function openData(config: Config, resources: readonly ResourceDefinition[
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+export interface Data {
+  store: Store
+  resources: readonly ResourceDefinition[]
+  /** Writes to stderr: stdout is for what was asked for. */
+  logger: Logger
+}
+
+/** Opens the data, as `openData` does, for as long as the work takes. */
+export async function withData(
+  args: Arguments,
+  io: Io,
+  work: (data: Data) => Promise<number>,
+): Promise<number> {
+  const { config, origins } = configOf(args, io)
+  const resources = await resourcesOf(config, origins)
+  const store = openData(config, resources)
+  const { logLevel: level, logFormat: format } = config
+  const logger = createLogger({ level, format, write: io.stderr, clock: systemClock })
+  try {
+    return await work({ store, resources, logger })
+  } finally {
+    await store.stop()
   }
 }
 

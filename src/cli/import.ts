@@ -2,12 +2,14 @@
 import { createReadStream, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { resourcesOf } from '../app.ts'
+import { createAccountEngine } from '../auth/accounts.ts'
 import { ANONYMOUS, type Principal } from '../access/principal.ts'
+import { usersTable } from '../auth/users.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
 import { newUuid } from '../core/ids.ts'
 import { createLogger } from '../core/logger.ts'
-import { createEngine, type Engine } from '../rest/engine.ts'
+import type { Engine } from '../rest/engine.ts'
 import { importRecords, type ImportReport, type Prepare, type RowFault } from '../rest/transfer.ts'
 import { configOf, JSON_OPTION, printJson, type Command, type Io } from './command.ts'
 import { openData, resourceNamed } from './data.ts'
@@ -15,6 +17,8 @@ import { formatNamed, formatOfFile, FORMAT_OPTION } from './transfer-format.ts'
 import { createProgress } from './progress.ts'
 
 const STDIN = '-'
+const NO_ACCOUNTS =
+  'Accounts can not be imported, since no file has their passwords: make them by POST /api/users, or restore a database'
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * 1024
 
@@ -48,6 +52,7 @@ export const importCommand: Command = {
     const resources = await resourcesOf(config, origins)
     const [name, file] = args.positional
     const definition = resourceNamed(name, resources)
+    if (definition.name === usersTable.name) throw new StartError(NO_ACCOUNTS)
     if (file === undefined) throw new StartError('File is missing, must be a path or - for standard input', 2)
     const format = named ?? (file === STDIN ? 'ndjson' : formatOfFile(file))
     const { source, size } = openSource(file, io)
@@ -58,7 +63,7 @@ export const importCommand: Command = {
       write: io.stderr,
       clock: Date.now,
     })
-    const engine = createEngine({ resources, store, clock: systemClock, logger })
+    const engine = createAccountEngine({ resources, store, clock: systemClock, logger })
     const progress = createProgress({
       label: `Importing ${definition.name}`,
       isTerminal: io.isTerminal === true,

@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import declarations from '../../dist/hipflask.d.ts.txt' with { type: 'text' }
 import items from '../../dist/starter-items.ts.txt' with { type: 'text' }
+import users from '../../dist/starter-users.ts.txt' with { type: 'text' }
 import { describeFallback, fallbackOf, settingNames, settingOf, variableOf } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 import { JSON_OPTION, printJson, type Command, type Io } from './command.ts'
@@ -70,6 +71,7 @@ ${entries.join('\n\n')}
 function starterFiles(resources: string): StarterFile[] {
   return [
     { path: `${resources}/items.ts`, text: items },
+    { path: `${resources}/users.ts`, text: users },
     { path: '.env.example', text: environmentExample() },
     { path: TYPES, text: declarations },
     { path: 'tsconfig.json', text: compilerOptions(resources) },

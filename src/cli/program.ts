@@ -18,10 +18,12 @@ import { exportCommand } from './export.ts'
 import { health } from './health.ts'
 import { importCommand } from './import.ts'
 import { init } from './init.ts'
+import { key } from './key.ts'
 import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
 import { serve } from './serve.ts'
+import { user } from './user.ts'
 import { version } from './version.ts'
 
 /** In the order of help. */
@@ -33,6 +35,8 @@ const COMMANDS: readonly Command[] = [
   access,
   importCommand,
   exportCommand,
+  user,
+  key,
   keys,
   config,
   health,

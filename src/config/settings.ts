@@ -35,6 +35,9 @@ const BODY_LIMIT_MIN = 1024
 const BODY_LIMIT_MAX = 64 * 1024 * 1024
 /** No access token lives longer. */
 export const ACCESS_TOKEN_SECONDS_MAX = 86_400
+const REFRESH_TOKEN_SECONDS_MAX = 31_536_000
+const REFRESH_GRACE_SECONDS_MAX = 300
+const SESSION_SECONDS_MAX = 315_360_000
 const BYTES_OF_UNIT = { B: 1, KiB: 1024, MiB: 1024 * 1024 } as const
 
 const ENVIRONMENTS = ['development', 'staging', 'production'] as const satisfies readonly Environment[]
@@ -116,6 +119,27 @@ export const settings = {
     placeholder: 'number',
     parse: (text) => wholeNumber(text, 1, ACCESS_TOKEN_SECONDS_MAX),
     fallback: '900',
+  },
+  refreshTokenSeconds: {
+    doc: 'Seconds that a refresh token is good for, and so an idle session',
+    expected: `a whole number from 1 to ${REFRESH_TOKEN_SECONDS_MAX}`,
+    placeholder: 'number',
+    parse: (text) => wholeNumber(text, 1, REFRESH_TOKEN_SECONDS_MAX),
+    fallback: '2592000',
+  },
+  refreshGraceSeconds: {
+    doc: 'Seconds in which a repeated refresh gets the same tokens; 0 for none',
+    expected: `a whole number from 0 to ${REFRESH_GRACE_SECONDS_MAX}`,
+    placeholder: 'number',
+    parse: (text) => wholeNumber(text, 0, REFRESH_GRACE_SECONDS_MAX),
+    fallback: '10',
+  },
+  sessionSeconds: {
+    doc: 'Seconds that a session lives at most, however often it is refreshed',
+    expected: `a whole number from 1 to ${SESSION_SECONDS_MAX}`,
+    placeholder: 'number',
+    parse: (text) => wholeNumber(text, 1, SESSION_SECONDS_MAX),
+    fallback: '7776000',
   },
   jwtAlgorithm: choice(['EdDSA', 'ES256', 'RS256', 'HS256'] as const, {
     doc: 'How access tokens are signed',

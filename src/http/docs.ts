@@ -5,6 +5,7 @@ import { gunzip, gzip } from 'node:zlib'
 import bundlePath from '../../dist/swagger-ui-bundle.js.gz' with { type: 'file' }
 import stylesheetPath from '../../dist/swagger-ui.css.gz' with { type: 'file' }
 import iconPath from '../../dist/favicon-32x32.png.gz' with { type: 'file' }
+import { EVERY_SCOPE } from '../access/scopes.ts'
 import type { Rule } from '../sdk.ts'
 import { PAGE_HEADERS, PAGE_TYPE } from './page.ts'
 import { Content, route, type Route } from './route.ts'
@@ -82,6 +83,7 @@ function pageRoute(access: Rule): Route {
     summary: 'Swagger UI',
     tag: TAG,
     access,
+    scope: EVERY_SCOPE,
     responses: { 200: { description: 'The page', mediaType: PAGE_TYPE } },
     negotiates: true,
     undocumented: true,
@@ -117,6 +119,7 @@ function assetRoute({ name, mediaType, access, load }: Asset): Route {
     summary: 'A part of Swagger UI',
     tag: TAG,
     access,
+    scope: EVERY_SCOPE,
     responses: { 200: { description: 'The file', mediaType }, 304: { description: 'Unchanged' } },
     negotiates: true,
     undocumented: true,

@@ -2,18 +2,20 @@
 // described by. The bodies of the examples come from problem.ts, which makes the real ones.
 import { STATUS_CODES } from 'node:http'
 import { AppError, errorCodes, messageOf, statusOf, type ErrorCode } from '../core/errors.ts'
+import { OAUTH_ERROR_CODES, oauthErrorBody } from './oauth-errors.ts'
 import { errorBody, problemBody } from './problem.ts'
 import type { JsonSchema, Route } from './route.ts'
 
 type JsonObject = Record<string, unknown>
 
 export interface ErrorComponents {
-  readonly schemas: Readonly<Record<string, JsonSchema>>
+  /** Those of what has been referred to. */
+  schemas(): Readonly<Record<string, JsonSchema>>
   readonly headers: JsonObject
   /** The header that every answer has. */
   readonly requestIdHeader: JsonObject
   /** Answers by status, as references; the description of each says which of the codes are meant. */
-  refer(codes: readonly ErrorCode[]): JsonObject
+  refer(codes: readonly ErrorCode[], shape?: Route['errorShape']): JsonObject
   /** The answers that have been referred to. */
   used(): JsonObject
 }
@@ -36,7 +38,7 @@ export function frameErrors(route: Route, isOpenToAll: boolean): ErrorCode[] {
   const looksAtCredentials = credentials !== 'ignored'
   const when = (condition: boolean, ...codes: ErrorCode[]) => (condition ? codes : [])
   return [
-    ...when(hasBody, 'malformed_json', 'validation_failed'),
+    ...when(hasBody && body.encoding !== 'form', 'malformed_json', 'validation_failed'),
     ...when(hasBody || query !== undefined || hasParams || looksAtCredentials, 'bad_request'),
     ...when(looksAtCredentials, ...CREDENTIAL_ERRORS),
     ...when(looksAtCredentials && !isOpenToAll, 'forbidden'),
@@ -52,13 +54,21 @@ export function frameErrors(route: Route, isOpenToAll: boolean): ErrorCode[] {
 /** A fresh set of components, which notes what has been referred to. */
 export function createErrorComponents(): ErrorComponents {
   const statuses = new Set<number>()
+  const oauthAnswers: JsonObject = {}
   return {
-    schemas: SCHEMAS,
+    schemas: () =>
+      Object.keys(oauthAnswers).length === 0 ? SCHEMAS : { ...SCHEMAS, 'hipflask.OAuthError': OAUTH_SCHEMA },
     headers: HEADERS,
     requestIdHeader: REQUEST_ID_HEADER,
-    refer(codes) {
+    refer(codes, shape) {
       const references: JsonObject = {}
       for (const [status, ofStatus] of byStatus(codes)) {
+        if (shape === 'oauth') {
+          const name = `OAuth${responseName(status)}`
+          oauthAnswers[name] ??= oauthResponseOf(status, ofStatus[0] as ErrorCode)
+          references[status] = { $ref: `#/components/responses/${name}` }
+          continue
+        }
         statuses.add(status)
         references[status] = {
           $ref: `#/components/responses/${responseName(status)}`,
@@ -69,9 +79,8 @@ export function createErrorComponents(): ErrorComponents {
     },
     used() {
       const inOrder = [...byStatus(errorCodes)].filter(([status]) => statuses.has(status))
-      return Object.fromEntries(
-        inOrder.map(([status, codes]) => [responseName(status), responseOf(status, codes)]),
-      )
+      const answers = inOrder.map(([status, codes]) => [responseName(status), responseOf(status, codes)])
+      return { ...Object.fromEntries(answers), ...oauthAnswers }
     },
   }
 }
@@ -136,9 +145,27 @@ const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   },
 }
 
+const OAUTH_SCHEMA: JsonSchema = {
+  title: 'OAuthError',
+  description: 'As OAuth 2.0 has it',
+  type: 'object',
+  required: ['error', 'error_description'],
+  properties: {
+    error: { description: 'What went wrong, for programs', type: 'string', enum: OAUTH_ERROR_CODES },
+    error_description: { description: 'What went wrong, for people', type: 'string' },
+  },
+}
+
 const REQUEST_ID_HEADER: JsonObject = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } }
 const STATUS_HEADERS: Readonly<Record<number, JsonObject>> = {
   401: { 'WWW-Authenticate': { $ref: '#/components/headers/Authenticate' } },
+  403: {
+    'WWW-Authenticate': {
+      description: 'The scope that a key lacks, where that is why (RFC 6750, 3.1)',
+      schema: { type: 'string' },
+    },
+  },
+  429: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } },
   503: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } },
 }
 const HEADERS: JsonObject = {
@@ -169,6 +196,20 @@ function responseOf(status: number, codes: readonly ErrorCode[]): JsonObject {
       'application/problem+json': {
         schema: { $ref: '#/components/schemas/hipflask.Problem' },
         examples: examples(problemBody),
+      },
+    },
+  }
+}
+
+/** What an OAuth client gets, whatever the reason: RFC 6749, 5.2. */
+function oauthResponseOf(status: number, code: ErrorCode): JsonObject {
+  return {
+    description: STATUS_CODES[status],
+    headers: { ...REQUEST_ID_HEADER, ...STATUS_HEADERS[status] },
+    content: {
+      'application/json': {
+        schema: { $ref: '#/components/schemas/hipflask.OAuthError' },
+        example: oauthErrorBody(exampleError(code)),
       },
     },
   }

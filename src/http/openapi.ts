@@ -1,6 +1,8 @@
 // Makes the OpenAPI 3.1 document from the route table that serves. It only describes: what a route does is decided by
 // the table and by router.ts, and nothing is said here that they do not do.
+import { ANY_SCOPE } from '../access/scopes.ts'
 import type { BuiltRule, Rule } from '../sdk.ts'
+import { FORM_TYPE } from './form.ts'
 import { createErrorComponents, frameErrors, type ErrorComponents } from './openapi-errors.ts'
 import { createSchemaComponents, plainSchema, type SchemaComponents } from './openapi-schemas.ts'
 import type { AnswerContract, Format, HeaderParameter, JsonSchema, Route } from './route.ts'
@@ -19,11 +21,23 @@ export type JsonObject = Record<string, unknown>
 
 const OPENAPI_VERSION = '3.1.1'
 
+// Without a host, so that it is the server's own, whatever name it is reached by.
+const TOKEN_URL = '/auth/token'
+
 const DESCRIPTION = `Records are created, read, replaced, changed and deleted under \`/api\`.
 
 Every error has one shape, also those that may meet any request: 404 where there is no such path, 405 with \`Allow\`,
 414 for a target of 8 KiB or more, 421 for a host that is not served. With \`Accept: application/problem+json\` it comes
-as RFC 9457. Every answer carries an \`X-Request-Id\`; the server's log names failures by it.`
+as RFC 9457. Only the routes for OAuth clients answer errors as RFC 6749 does. Every answer carries an \`X-Request-Id\`; the server's log names failures by it.`
+
+const API_KEY_SCHEME = {
+  type: 'apiKey',
+  in: 'header',
+  name: 'X-API-Key',
+  description:
+    'An API key, as `POST /auth/keys` or `hipflask key create` gives it. An operation names the scope that a key must ' +
+    'have, or `*`; without it a key does no more there than an anonymous caller.',
+}
 
 /**
  * The document of the routes that are not `undocumented`. Throws TypeError where the table cannot be described: two
@@ -57,7 +71,7 @@ export function buildDocument({
     tags: tagsOf(documented, tags),
     paths,
     components: {
-      schemas: { ...schemas.all, ...errors.schemas },
+      schemas: { ...schemas.all, ...errors.schemas() },
       responses: errors.used(),
       headers: errors.headers,
       securitySchemes: {
@@ -66,7 +80,16 @@ export function buildDocument({
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'An access token, as signing in gives it',
+          description: 'An access token, as signing in gives it, or an API key',
+        },
+        ...(documented.some(({ scope }) => scope !== undefined) ? { apiKeyAuth: API_KEY_SCHEME } : {}),
+        oauth2Auth: {
+          type: 'oauth2',
+          description: 'E-mail and password, or the id of an API key and the key, for an access token',
+          flows: {
+            password: { tokenUrl: TOKEN_URL, refreshUrl: TOKEN_URL, scopes: {} },
+            clientCredentials: { tokenUrl: TOKEN_URL, scopes: {} },
+          },
         },
       },
     },
@@ -122,7 +145,7 @@ function parameter(head: JsonObject, { description, deprecated, ...schema }: Jso
 function requestBodyOf({ body }: Route, schemas: SchemaComponents): JsonObject {
   if (body === undefined) return {}
   const media = { schema: schemas.refer(body.schema), ...exampleOf(body) }
-  const types = ['application/json', ...(body.mediaTypes ?? [])]
+  const types = [body.encoding === 'form' ? FORM_TYPE : 'application/json', ...(body.mediaTypes ?? [])]
   return {
     requestBody: { required: true, content: Object.fromEntries(types.map((type) => [type, media])) },
   }
@@ -133,7 +156,8 @@ function responsesOf(route: Route, schemas: SchemaComponents, errors: ErrorCompo
     status,
     responseOf(answer, schemas, { headers: errors.requestIdHeader, formats: route.formats ?? [] }),
   ])
-  const failures = errors.refer([...frameErrors(route, isOpenToAll(route.access)), ...(route.errors ?? [])])
+  const codes = [...frameErrors(route, isOpenToAll(route.access)), ...(route.errors ?? [])]
+  const failures = errors.refer(codes, route.errorShape)
   return { ...failures, ...Object.fromEntries(successes) }
 }
 
@@ -172,10 +196,15 @@ function exampleOf({ example }: { example?: unknown }): JsonObject {
   return example === undefined ? {} : { example }
 }
 
-/** Without `{}` a credential is needed; an empty list says that none is looked at. */
+/**
+ * Without `{}` a credential is needed; an empty list says that none is looked at. The roles that OpenAPI 3.1 lets a
+ * scheme name are the scopes of a key; where a key reaches nothing, it is not offered.
+ */
 function securityOf(route: Route): JsonObject[] {
   if (route.credentials === 'ignored') return []
-  const schemes = [{ basicAuth: [] }, { bearerAuth: [] }]
+  const { scope } = route
+  const key = scope === undefined ? [] : [{ apiKeyAuth: scope === ANY_SCOPE ? [] : [scope] }]
+  const schemes = [{ basicAuth: [] }, { bearerAuth: [] }, ...key, { oauth2Auth: [] }]
   return mayBeAnonymous(route.access) ? [{}, ...schemes] : schemes
 }
 

@@ -5,11 +5,14 @@ import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { AnswerHeaders } from './headers.ts'
 import { preferredType } from './negotiation.ts'
+import { oauthErrorBody } from './oauth-errors.ts'
 
 export interface FailedRequest {
   requestId: string
   request: Request
   noStore: boolean
+  /** As in the route's contract. */
+  errorShape?: 'oauth' | undefined
 }
 
 /** For a request without a credential, and for a sign-in that failed. */
@@ -23,18 +26,20 @@ const SHORT_BODY_BYTES = 64 * 1024
 
 /** Makes the function that answers a request which failed with `thrown`. */
 export function createProblemResponder(answerHeaders: AnswerHeaders, logger: Logger) {
-  return (thrown: unknown, { requestId, request, noStore }: FailedRequest): Response => {
+  return (thrown: unknown, { requestId, request, noStore, errorShape }: FailedRequest): Response => {
     const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown })
     if (error.status >= 500) logFailure(logger, error, requestId)
     const accept = request.headers.get('accept')
-    const wantsProblem = preferredType(accept, [JSON_TYPE, PROBLEM_TYPE]) === PROBLEM_TYPE
+    const isOAuth = errorShape === 'oauth'
+    const wantsProblem = !isOAuth && preferredType(accept, [JSON_TYPE, PROBLEM_TYPE]) === PROBLEM_TYPE
     const headers = answerHeaders.own(requestId, noStore)
     if (wantsProblem) headers.set('content-type', PROBLEM_TYPE)
     // RFC 9110, 15.5.2: a 401 says how to authenticate.
     if (error.status === 401) headers.set('www-authenticate', challengeFor(request))
     for (const [name, value] of Object.entries(error.headers)) headers.set(name, value)
     if (hasLongUnreadBody(request)) headers.set('connection', 'close')
-    const body = wantsProblem ? problemBody(error, requestId) : errorBody(error, requestId)
+    const bodyOf = isOAuth ? oauthErrorBody : wantsProblem ? problemBody : errorBody
+    const body = bodyOf(error, requestId)
     return new Response(JSON.stringify(body), { status: error.status, headers })
   }
 }

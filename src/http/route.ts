@@ -10,6 +10,8 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** What a body must be. `parse` gets decoded JSON and throws AppError `validation_failed` with every fault. */
 export interface BodyContract<B> {
+  /** `form`: application/x-www-form-urlencoded in the place of JSON; `parse` gets a Form (form.ts). */
+  encoding?: 'form'
   /** For the document. */
   schema: JsonSchema
   example?: unknown
@@ -168,6 +170,11 @@ export interface RouteOptions<
   access: Rule
   /** The resource's action that `access` is the rule of; without it a filter has nothing to filter. */
   action?: Action
+  /**
+   * What a key or an outside token needs here, such as `items:read`; ANY_SCOPE of access/scopes.ts: nothing. Without it
+   * they are anonymous callers.
+   */
+  scope?: string
   /** `ignored`: a credential is not looked at (sign-in and health routes). */
   credentials?: 'ignored'
   /** JSON Schemas of path parameters for the document; text where absent. */
@@ -185,6 +192,8 @@ export interface RouteOptions<
   negotiates?: boolean
   /** Left out of the document. */
   undocumented?: boolean
+  /** `oauth`: errors, those of the frame too, are answered as RFC 6749, 5.2, says, and not as all others. */
+  errorShape?: 'oauth'
   /** `Cache-Control: no-store` instead of `private, no-cache`. */
   noStore?: boolean
   handler: (context: Context<ParamNames<Path>, QueryOf<Q>, B, R>) => A | Promise<A>

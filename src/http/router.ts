@@ -4,6 +4,7 @@
 import { Elysia } from 'elysia'
 import { ANONYMOUS, type Authenticator, type Principal } from '../access/principal.ts'
 import { authorize } from '../access/authorize.ts'
+import { withinScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
@@ -12,6 +13,7 @@ import type { Logger } from '../core/logger.ts'
 import { checkMediaType, createBodyReader } from './body.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
 import { createHostCheck } from './host.ts'
+import { decodeForm, FORM_TYPE } from './form.ts'
 import { decodeJson } from './json.ts'
 import { preferredChoice } from './negotiation.ts'
 import { createProblemResponder } from './problem.ts'
@@ -46,10 +48,10 @@ export function createRouter(options: RouterOptions): RequestHandler {
   const fail = createProblemResponder(headers, options.logger)
   const checkHost = createHostCheck(options.allowedHosts)
   const app = new Elysia({ strictPath: true, normalize: false, handler: { standardHostname: false } })
-  const serve = (answer: Answerer, noStore: boolean) => {
+  const serve = (answer: Answerer, { noStore = false, errorShape }: Answered) => {
     return (request: Request, params: Readonly<Record<string, string>>): Eventual<Response> => {
       const requestId = newUuid()
-      const failed = (thrown: unknown) => fail(thrown, { requestId, request, noStore })
+      const failed = (thrown: unknown) => fail(thrown, { requestId, request, noStore, errorShape })
       try {
         const answered = answer({ request, params, requestId })
         return answered instanceof Promise ? answered.catch(failed) : answered
@@ -59,19 +61,19 @@ export function createRouter(options: RouterOptions): RequestHandler {
     }
   }
   for (const route of options.routes) {
-    const handle = serve(createAnswerer(route, options, headers), route.noStore === true)
+    const handle = serve(createAnswerer(route, options, headers), route)
     const handler = found(handle)
     if (route.method !== 'GET') app.route(route.method, route.path, handler, { parse: 'none' })
     else for (const method of ['GET', 'HEAD']) app.route(method, route.path, handler)
   }
-  for (const [path, methods] of methodsByPath(options.routes)) {
-    const allow = allowedMethods(methods)
-    const handle = serve(otherMethod(allow, headers), false)
+  for (const [path, routes] of Map.groupBy(options.routes, (route) => route.path)) {
+    const allow = allowedMethods(routes.map(({ method }) => method))
+    const handle = serve(otherMethod(allow, headers), routes[0] ?? {})
     app.all(path, found(handle), { parse: 'none' })
   }
   const unknown = serve(() => {
     throw new AppError('not_found')
-  }, false)
+  }, {})
   app.all('/*', found(unknown), { parse: 'none' })
   app.compile()
   const refuse = (thrown: unknown, request: Request) =>
@@ -105,23 +107,31 @@ interface Incoming {
   requestId: string
 }
 
+/** What of a route its errors depend on; those of one path have it in common. */
+type Answered = Pick<Route, 'noStore'> & { errorShape?: Route['errorShape'] | undefined }
+
 /** It throws, or its promise rejects, where the request fails. */
 type Answerer = (incoming: Incoming) => Eventual<Response>
 
 // The steps go on at once where nothing has to be waited for: see eventual.ts.
 function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHeaders): Answerer {
   const handle = createHandling(route, headers, options.addressOf)
-  const mediaTypes = ['application/json', ...(route.body?.mediaTypes ?? [])]
+  const isForm = route.body?.encoding === 'form'
+  const mediaTypes = [isForm ? FORM_TYPE : 'application/json', ...(route.body?.mediaTypes ?? [])]
+  const decode = isForm ? decodeForm : decodeJson
   const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
   return (incoming) =>
-    proceed(principalOf(incoming.request, route, options), (principal) => {
+    proceed(principalOf(incoming.request, route, options), (caller) => {
       const { request } = incoming
-      const where = authorize({ rule: route.access, principal, action: route.action ?? 'call' })
+      const { access: rule, action = 'call', scope } = route
+      // Nothing behind this may take a caller out of its scope for more than the rule does.
+      const principal = withinScope(caller, scope)
+      const where = authorize({ rule, principal, action, scope })
       const format = route.negotiates ? undefined : acceptedFormat(request, route.formats ?? [])
       const admitted = { ...incoming, principal, where, format }
       if (route.body === undefined) return handle(admitted, undefined)
       checkMediaType(request, mediaTypes)
-      return readBody(request).then((bytes) => handle(admitted, decodeJson(bytes)))
+      return readBody(request).then((bytes) => handle(admitted, decode(bytes)))
     })
 }
 
@@ -235,12 +245,6 @@ function otherMethod(allow: string, headers: AnswerHeaders): Answerer {
     own.set('allow', allow)
     return new Response(null, { status: 204, headers: own })
   }
-}
-
-function methodsByPath(routes: readonly Route[]): Map<string, Method[]> {
-  const paths = new Map<string, Method[]>()
-  for (const { path, method } of routes) paths.set(path, [...(paths.get(path) ?? []), method])
-  return paths
 }
 
 function allowedMethods(methods: readonly Method[]): string {

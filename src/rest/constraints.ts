@@ -1,6 +1,7 @@
 // What a broken constraint of the database means to the client: which field, of which record of an array.
 import { AppError, type ErrorDetail } from '../core/errors.ts'
 import { BrokenReferenceError, UniqueError, type Id, type Store, type Values } from '../storage/store.ts'
+import type { Guard } from './guard.ts'
 import type { ResourceDefinition } from './resource.ts'
 
 export interface WrittenRecords {
@@ -13,10 +14,15 @@ export interface WrittenRecords {
 /** Gives the AppError that a commit's error is to the client; any other error is given back as it is. */
 export type ConstraintExplainer = (error: unknown, written: WrittenRecords) => Promise<unknown>
 
-export function createConstraintExplainer(definition: ResourceDefinition, store: Store): ConstraintExplainer {
+export function createConstraintExplainer(
+  definition: ResourceDefinition,
+  store: Store,
+  guard?: Guard,
+): ConstraintExplainer {
   return async (error, { values, isArray }) => {
     if (error instanceof UniqueError) {
-      const field = `${isArray ? `/${error.step}` : ''}/${error.column}`
+      const name = guard?.fieldOf(error.column) ?? error.column
+      const field = `${isArray ? `/${error.step}` : ''}/${name}`
       return new AppError('conflict', {
         message: 'A record with this value exists already',
         details: [{ field, message: 'Is taken by another record' }],
@@ -29,7 +35,7 @@ export function createConstraintExplainer(definition: ResourceDefinition, store:
       if (details.length > 0) return new AppError('validation_failed', { details })
       return new AppError('conflict', { message: 'A referenced record is being changed, try again' })
     }
-    return error
+    return guard?.explain(error) ?? error
   }
 
   // The engine says that a reference is broken, not which.

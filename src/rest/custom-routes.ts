@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import { decide, refusal } from '../access/authorize.ts'
 import { matches } from '../access/matches.ts'
 import type { Principal } from '../access/principal.ts'
+import { readScope, writeScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { canonicalSchema } from '../http/json-schema.ts'
 import { Reply, type AnswerContract, type Context, type JsonSchema, type Route } from '../http/route.ts'
@@ -38,10 +39,12 @@ function customRoute({ options }: CustomRoute, definition: ResourceDefinition, e
   const { name } = definition
   const label = `Route ${method} ${path} of ${name}`
   const answers = answersOf(options.responses ?? { 200: 'record' }, definition, label)
-  const contextOf = contextMaker(definition, engine, path)
+  const scope = method === 'GET' ? readScope(name) : writeScope(name)
+  const contextOf = contextMaker(definition, engine, { path, scope })
   return {
     method,
     access,
+    scope,
     path: `/api/${name}${path}`,
     operationId: `${method.toLowerCase()}${pascalCase(name)}.${operationName(path)}`,
     summary: summary ?? `${method} ${path} of ${name}`,
@@ -76,7 +79,11 @@ function bodyOf(schema: TSchema) {
 
 // ── What the handler gets ───────────────────────────────────────────────────────────────────────────────────────
 
-function contextMaker(definition: ResourceDefinition, engine: Engine, path: string) {
+function contextMaker(
+  definition: ResourceDefinition,
+  engine: Engine,
+  { path, scope }: { path: string; scope: string },
+) {
   const hasRecord = path.startsWith('/:id')
   const idOf = idReader(definition)
   const toRecord = storedReader(definition)
@@ -93,7 +100,7 @@ function contextMaker(definition: ResourceDefinition, engine: Engine, path: stri
       throw new TypeError('The access rule answered with a filter, but the route has no record')
     }
     const records = engine.recordsOf(definition.name)
-    const row = await readableRow(records, definition, { id: idOf(params['id'] as string), principal })
+    const row = await readableRow(records, definition, { id: idOf(params['id'] as string), principal, scope })
     if (where !== undefined && !matches(where, row)) throw new AppError('forbidden')
     return { ...context, record: toRecord(row), update: updater(records, row, { origin, toRecord }) }
   }
@@ -102,10 +109,10 @@ function contextMaker(definition: ResourceDefinition, engine: Engine, path: stri
 async function readableRow(
   records: Records,
   { access }: ResourceDefinition,
-  { id, principal }: { id: Row['id']; principal: Principal },
+  { id, principal, scope }: { id: Row['id']; principal: Principal; scope: string },
 ): Promise<Row> {
-  const readable = decide({ rule: access.read, principal, action: 'read' })
-  if (readable === 'deny') throw refusal(principal)
+  const readable = decide({ rule: access.read, principal, action: 'read', scope })
+  if (readable === 'deny') throw refusal({ principal, scope })
   return records.read(id, readable === 'allow' ? undefined : readable)
 }
 

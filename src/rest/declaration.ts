@@ -1,9 +1,9 @@
 // Checks what a resource file exports, before anything is opened or changed. Every problem of every file is told at
 // once; each names the file, the field and the remedy.
 import { canonicalSchema } from '../http/json-schema.ts'
-import type { Resource, ResourceOptions, TObject, TSchema } from '../sdk.ts'
+import type { IdKind, Resource, ResourceOptions, TObject, TSchema, Users } from '../sdk.ts'
 import { checkCode, checkCompute } from './declared-code.ts'
-import { checkFieldName, NAME, NAME_RULE, RESERVED } from './declared-names.ts'
+import { ACCOUNT_NAMES, checkFieldName, NAME, NAME_RULE, RESERVED } from './declared-names.ts'
 import { checkRoutes } from './declared-routes.ts'
 import { checkRule } from './declared-rules.ts'
 import { fieldsOf, optionsOf, type Field } from './fields.ts'
@@ -27,13 +27,29 @@ const MAX_FIELDS = 200
 /** The problems of all declarations together, each one line; empty when all is well. */
 export function checkDeclarations(exported: readonly Exported[]): string[] {
   const problems: string[] = []
-  const sound: { file: string; options: ResourceOptions<any> }[] = []
+  const sound: Sound[] = []
   for (const { file, resource } of exported) {
     const found = checkSafely(resource)
     problems.push(...found.map((problem) => `${file}: ${problem}`))
-    if (found.length === 0) sound.push({ file, options: (resource as Resource).options })
+    if (found.length === 0) sound.push(soundOf(file, resource as Resource | Users))
   }
   return [...problems, ...checkTogether(sound)]
+}
+
+/** A declaration without a problem of its own. */
+interface Sound {
+  file: string
+  name: string
+  id: IdKind
+  fields: readonly Field[]
+}
+
+function soundOf(file: string, declared: Resource | Users): Sound {
+  if (declared.kind === 'users') {
+    return { file, name: 'users', id: 'uuid', fields: fieldsOf(declared.options.profile) }
+  }
+  const { name, id = 'integer', schema } = declared.options
+  return { file, name, id, fields: fieldsOf(schema) }
 }
 
 /** A getter or proxy of the file's own may throw. */
@@ -46,8 +62,11 @@ function checkSafely(exported: unknown): string[] {
 }
 
 function checkOne(exported: unknown): string[] {
-  if (!isResource(exported)) {
-    return ['the default export is not a resource; write `export default defineResource({ … })`']
+  if (isOfKind<Users>(exported, 'users')) return checkUsers(exported)
+  if (!isOfKind<Resource>(exported, 'resource')) {
+    return [
+      'the default export is not a resource; write `export default defineResource({ … })`, or defineUsers for accounts',
+    ]
   }
   const { options } = exported
   if (typeof options !== 'object' || options === null) return ['defineResource needs an object']
@@ -73,14 +92,29 @@ function checkOne(exported: unknown): string[] {
   return problems
 }
 
-function isResource(exported: unknown): exported is Resource {
-  return typeof exported === 'object' && exported !== null && (exported as Resource).kind === 'resource'
+function isOfKind<D extends { kind: string }>(exported: unknown, kind: D['kind']): exported is D {
+  return typeof exported === 'object' && exported !== null && (exported as D).kind === kind
+}
+
+function checkUsers({ options }: Users): string[] {
+  if (typeof options !== 'object' || options === null) return ['defineUsers needs an object']
+  const problems = Object.keys(options)
+    .filter((key) => key !== 'profile')
+    .map((key) => `option '${key}' is not known; the only option is profile`)
+  const names = Object.keys(Object(options.profile?.properties) as object)
+  const taken = names.filter((name) => ACCOUNT_NAMES.has(name))
+  problems.push(...taken.map((name) => `field '${name}': accounts have it already; choose another name`))
+  return [...problems, ...checkFields(options.profile, 'profile', {})]
 }
 
 function checkName(name: unknown): string[] {
   if (typeof name !== 'string' || !NAME.test(name)) return [`option 'name' ${NAME_RULE}`]
   if (RESERVED.has(name)) return [`the name '${name}' is reserved; choose another`]
-  if (name === 'users') return ["the resource 'users' is built in; choose another name"]
+  if (name === 'users') {
+    return [
+      "the resource 'users' is built in; choose another name, or give accounts more fields by defineUsers",
+    ]
+  }
   if (name.startsWith('sqlite_'))
     return [`the name '${name}' belongs to SQLite; choose one without 'sqlite_'`]
   return []
@@ -116,15 +150,30 @@ function checkAccess({ access, owned }: ResourceOptions<any>): string[] {
 }
 
 function checkSchema({ schema, hooks, softDelete }: ResourceOptions<any>): string[] {
+  return checkFields(schema, 'schema', { softDelete, isSetByHook: typeof hooks?.beforeCreate === 'function' })
+}
+
+interface FieldsContext {
+  softDelete?: boolean | undefined
+  /** Whether hidden and readOnly fields get a value from a hook. */
+  isSetByHook?: boolean
+}
+
+/** The problems of an option that declares the fields of a record. */
+function checkFields(
+  schema: unknown,
+  option: string,
+  { softDelete = false, isSetByHook = false }: FieldsContext,
+): string[] {
   const object = schema as TObject<Record<string, TSchema>> | null | undefined
-  if (object?.['~kind'] !== 'Object') return ["option 'schema' must be t.Object({ … })"]
+  if (object?.['~kind'] !== 'Object') return [`option '${option}' must be t.Object({ … })`]
   const names = Object.keys(object.properties)
   if (names.length > MAX_FIELDS)
     return [`a resource has at most ${MAX_FIELDS} fields, this one has ${names.length}`]
   const problems = names.flatMap((name) =>
     checkFieldName(name).map((problem) => `field '${name}': ${problem}`),
   )
-  if (softDelete === true && names.includes('deleted')) {
+  if (softDelete && names.includes('deleted')) {
     problems.push("field 'deleted': with softDelete the name is a parameter of the list; choose another")
   }
   if (problems.length > 0) return problems
@@ -134,7 +183,6 @@ function checkSchema({ schema, hooks, softDelete }: ResourceOptions<any>): strin
     if (error instanceof TypeError) return [error.message]
     throw error
   }
-  const isSetByHook = typeof hooks?.beforeCreate === 'function'
   return fieldsOf(object).flatMap((field) =>
     checkField(field, object.properties[field.name] as TSchema, isSetByHook).map(
       (problem) => `field '${field.name}': ${problem}`,
@@ -167,24 +215,29 @@ function checkField(field: Field, property: TSchema, isSetByHook: boolean): stri
   return problems
 }
 
-function checkTogether(declared: readonly { file: string; options: ResourceOptions<any> }[]): string[] {
+function checkTogether(declared: readonly Sound[]): string[] {
   const problems: string[] = []
   const files = new Map<string, string>()
-  for (const { file, options } of declared) {
-    const other = files.get(options.name)
-    if (other !== undefined)
-      problems.push(`${file}: the name '${options.name}' is taken by ${other}; choose another`)
-    files.set(options.name, file)
+  for (const { file, name } of declared) {
+    const other = files.get(name)
+    if (other !== undefined) problems.push(`${file}: ${takenBy(name, other)}`)
+    files.set(name, file)
   }
-  const idKinds = new Map(declared.map(({ options }) => [options.name, options.id ?? 'integer']))
+  const idKinds = new Map<string, string>(declared.map(({ name, id }) => [name, id]))
   idKinds.set('users', 'uuid')
-  for (const { file, options } of declared) {
-    for (const field of fieldsOf(options.schema)) {
+  for (const { file, fields } of declared) {
+    for (const field of fields) {
       const problem = field.references === undefined ? undefined : checkReference(field, idKinds)
       if (problem !== undefined) problems.push(`${file}: field '${field.name}': ${problem}`)
     }
   }
   return problems
+}
+
+function takenBy(name: string, file: string): string {
+  if (name === 'users')
+    return `defineUsers is in ${file} already; put all fields of accounts in one of the two`
+  return `the name '${name}' is taken by ${file}; choose another`
 }
 
 function checkReference(field: Field, idKinds: ReadonlyMap<string, string>): string | undefined {

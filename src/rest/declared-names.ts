@@ -10,6 +10,13 @@ export const RESERVED = new Set(
   ),
 )
 
+/** What every account has, in the API or in its table. */
+export const ACCOUNT_NAMES = new Set(
+  'name email password role disabled last_login_at email_key password_hash session_generation current_password'.split(
+    ' ',
+  ),
+)
+
 /** The problems of the name of a field, stored or computed. */
 export function checkFieldName(name: string): string[] {
   if (!NAME.test(name)) return [`a name ${NAME_RULE}`]

@@ -32,3 +32,12 @@ export function checkRule(rule: unknown, owned: boolean, depth: number): string[
       return ['a rule is everyone(), signedIn(), role(), owner(), anyOf(), allOf() or a function']
   }
 }
+
+/** The names of the roles that checked rules ask for. A function's are its own business. */
+export function rolesIn(rules: readonly Rule[]): string[] {
+  return rules.flatMap((rule) => {
+    if (typeof rule === 'function') return []
+    if (rule.rule === 'role') return [rule.role]
+    return 'rules' in rule ? rolesIn(rule.rules) : []
+  })
+}

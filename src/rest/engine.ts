@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts'
 import type { Stores } from '../sdk.ts'
 import type { Store } from '../storage/store.ts'
 import { createBackground } from './background.ts'
+import type { Guard } from './guard.ts'
 import { createHookRunner, type HookRunner, type Origin } from './hooks.ts'
 import { createRecords, type Records } from './records.ts'
 import { createReferences } from './references.ts'
@@ -16,6 +17,8 @@ export interface EngineOptions {
   store: Store
   clock: Clock
   logger: Logger
+  /** By the name of a resource that is part of hipflask. */
+  guards: ReadonlyMap<string, Guard>
 }
 
 export interface Engine {
@@ -29,7 +32,8 @@ export interface Engine {
   settle(): Promise<void>
 }
 
-export function createEngine({ resources, store, clock, logger }: EngineOptions): Engine {
+export function createEngine(options: EngineOptions): Engine {
+  const { resources, store, clock, logger, guards } = options
   const background = createBackground(logger)
   const storesFor = createResourceStores({
     definitions: resources,
@@ -40,10 +44,9 @@ export function createEngine({ resources, store, clock, logger }: EngineOptions)
     resources.map((definition) => {
       const hooks = createHookRunner({ definition, storesFor, background })
       const references = createReferences(definition, resources, store)
-      return [
-        definition.name,
-        { hooks, records: createRecords({ definition, store, clock, hooks, references }) },
-      ]
+      const guard = guards.get(definition.name)
+      const records = createRecords({ definition, store, clock, hooks, references, guard })
+      return [definition.name, { hooks, records }]
     }),
   )
   const engineOf = (resource: string) => {

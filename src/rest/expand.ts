@@ -2,6 +2,7 @@
 // so that a reference shows no more than its address would.
 import { decide } from '../access/authorize.ts'
 import type { Principal } from '../access/principal.ts'
+import { readScope } from '../access/scopes.ts'
 import type { JsonSchema } from '../http/route.ts'
 import type { Filter } from '../storage/query.ts'
 import type { Row, Store } from '../storage/store.ts'
@@ -103,8 +104,8 @@ async function findTargets(
   { rows, principal }: { rows: readonly Row[]; principal: Principal },
 ): Promise<ReadonlyMap<unknown, ApiRecord>> {
   const ids = [...new Set(rows.map((row) => row[column]))].filter((id) => id !== null && id !== undefined)
-  const rule = target?.access.read
-  const readable = target === undefined ? 'allow' : decide({ rule, principal, action: 'read' })
+  const question = { rule: target?.access.read, principal, action: 'read', scope: readScope(table) } as const
+  const readable = target === undefined ? 'allow' : decide(question)
   if (ids.length === 0 || readable === 'deny') return new Map()
   const wanted: Filter = { id: { in: ids } }
   const where: Filter = readable === 'allow' ? wanted : { and: [wanted, readable] }

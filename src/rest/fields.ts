@@ -21,6 +21,10 @@ export interface Field {
   writeOnly: boolean
   search: boolean
   references: string | undefined
+  /** The body of a create must have it, though there may be records without it; then it is `optional` too. */
+  demanded?: true
+  /** It is no column: something else is made of it. Then it is `writeOnly` too. */
+  virtual?: true
 }
 
 /** The fields of a checked schema, in the order of their declaration. */

@@ -1,17 +1,23 @@
 // From a decoded body to column values: what a body may not set is left out, defaults are filled, every fault is
 // named at once (AppError `validation_failed`).
 import { AppError, type ErrorDetail } from '../core/errors.ts'
+import { pointerTo } from '../http/json.ts'
 import { applyDefaults, createValidator, MAX_DETAILS } from '../http/validate.ts'
 import type { JsonSchema } from '../http/route.ts'
 import type { Row, Values } from '../storage/store.ts'
 import { mergePatch } from './merge-patch.ts'
 import { bodyReader } from './record.ts'
-import type { ResourceDefinition } from './resource.ts'
+import type { BodyChecks, ResourceDefinition } from './resource.ts'
 import { ignoredNames, schemasOf, writableFields } from './schemas.ts'
 import { valuesWriter } from './values-writer.ts'
 
-/** The most records that one create may make. */
+/** The most records that one create may make, unless the resource says otherwise. */
 export const MAX_RECORDS = 1000
+
+/** The most records that one create of this resource may make. */
+export function createMaxOf({ createMax = MAX_RECORDS }: ResourceDefinition): number {
+  return createMax
+}
 
 /** What one body, or an array of them, gives: no values where the body is at fault. */
 export interface ReadBodies {
@@ -36,9 +42,12 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
   const ignored = new Set(ignoredNames(definition))
   if (isAuthor) for (const { name } of writable) ignored.delete(name)
   const merged = isAuthor ? schemas.stored : schemas.merged
-  const readCreate = bodyChecker(isAuthor ? schemas.stored : schemas.create, ignored)
-  const readReplace = bodyChecker(schemas.replace, ignored)
-  const readMerged = bodyChecker(merged, ignored)
+  const { checks } = definition
+  const createMax = createMaxOf(definition)
+  const readCreate = bodyChecker(isAuthor ? schemas.stored : schemas.create, { ignored, checks })
+  const readReplace = bodyChecker(schemas.replace, { ignored, checks })
+  const readMerged = bodyChecker(merged, { ignored, checks })
+  const demanded = writable.filter((field) => field.demanded)
   const storedBody = bodyReader(writable)
   const writeAll = valuesWriter(writable)
   const unset = valuesWriter(definition.fields.filter((field) => !writable.includes(field)))
@@ -48,7 +57,7 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
     create(body) {
       const isArray = Array.isArray(body)
       const bodies = isArray ? (body as unknown[]) : [body]
-      if (bodies.length > MAX_RECORDS) throw tooMany(bodies.length)
+      if (bodies.length > createMax) throw tooMany(bodies.length, createMax)
       const details: ErrorDetail[] = []
       const values = bodies.map((one, index) => {
         const checked = readCreate(one, isArray ? `/${index}` : '')
@@ -70,8 +79,10 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
     patch(row, body) {
       if (!isObject(body)) throw invalid([{ field: '', message: 'Expected an object' }])
       const patch = without(body, ignored)
-      const checked = readMerged(mergePatch(storedBody(row), patch, merged), '')
-      if (checked.details.length > 0) throw invalid(checked.details)
+      const checked = readMerged(mergePatch(storedBody(row), patch, merged), '', row)
+      const taken = demanded.filter(({ name }) => patch[name] === null && checked.body[name] === undefined)
+      const details = [...checked.details, ...taken.map(({ name }) => required(name))]
+      if (details.length > 0) throw invalid(details)
       return writeAll(checked.body)
     },
   }
@@ -84,7 +95,7 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
 export function createStoredChecker(definition: ResourceDefinition) {
   const names = new Set(ignoredNames(definition))
   for (const { name } of definition.fields) names.delete(name)
-  const check = bodyChecker(schemasOf(definition).stored, names)
+  const check = bodyChecker(schemasOf(definition).stored, { ignored: names, checks: definition.checks })
   const write = valuesWriter(definition.fields)
   return (record: unknown): { values: Values; details: ErrorDetail[] } => {
     const { body, details } = check(isObject(record) ? withoutUndefined(record) : record, '')
@@ -94,11 +105,23 @@ export function createStoredChecker(definition: ResourceDefinition) {
 
 type Body = Readonly<Record<string, unknown>>
 
-function bodyChecker(schema: JsonSchema, ignored: ReadonlySet<string>) {
+interface Checking {
+  ignored: ReadonlySet<string>
+  checks: BodyChecks | undefined
+}
+
+/** Makes the function that checks a body, or what a patch makes of a row. */
+function bodyChecker(schema: JsonSchema, { ignored, checks }: Checking) {
   const validate = createValidator(schema)
-  return (given: unknown, pointer: string): { body: Body; details: ErrorDetail[] } => {
-    const body = isObject(given) ? (applyDefaults(schema, without(given, ignored)) as Body) : given
-    return { body: body as Body, details: validate(body, pointer) }
+  return (given: unknown, pointer: string, previous?: Row): { body: Body; details: ErrorDetail[] } => {
+    if (!isObject(given)) return { body: given as never, details: validate(given, pointer) }
+    const known = without(given, ignored)
+    const body = applyDefaults(schema, checks === undefined ? known : checks.normalize(known)) as Body
+    const details = validate(body, pointer)
+    for (const { field, message } of checks?.faultsOf(body, previous) ?? []) {
+      details.push({ field: pointer + field, message })
+    }
+    return { body, details }
   }
 }
 
@@ -124,6 +147,10 @@ export function invalid(details: readonly ErrorDetail[]): AppError {
   return new AppError('validation_failed', { details: details.slice(0, MAX_DETAILS) })
 }
 
-function tooMany(count: number): AppError {
-  return invalid([{ field: '', message: `Expected at most ${MAX_RECORDS} records, got ${count}` }])
+function required(name: string): ErrorDetail {
+  return { field: pointerTo('', name), message: 'Required' }
+}
+
+function tooMany(count: number, most: number): AppError {
+  return invalid([{ field: '', message: `Expected at most ${most} records, got ${count}` }])
 }

@@ -1,7 +1,7 @@
 // The route of a resource's list: the query, the access rule and the store brought together. What a query may say is
 // list-query.ts's business, what an answer looks like is list.ts's.
-import { ADMINISTRATORS, refusal } from '../access/authorize.ts'
-import { isAdministrator } from '../access/principal.ts'
+import { ADMINISTRATORS, isAdministrator, refusal } from '../access/authorize.ts'
+import { readScope } from '../access/scopes.ts'
 import { Reply, route } from '../http/route.ts'
 import type { JsonSchema, QueryContract, Route } from '../http/route.ts'
 import { SEARCH_RANKED_MAX } from '../storage/query.ts'
@@ -31,6 +31,7 @@ export function createListRoute(options: ListRouteOptions): Route {
   const { definition, resources, store, cursors } = options
   const { name } = definition
   const path = `/api/${name}`
+  const scope = readScope(name)
   const expansions = expansionsOf(definition, resources)
   const parse = createListQueryReader({ definition, cursors, expansions })
   const query: QueryContract<ListRequest> = { parameters: listParameters(definition, expansions), parse }
@@ -40,6 +41,7 @@ export function createListRoute(options: ListRouteOptions): Route {
     method: 'GET',
     action: 'list',
     access: definition.access.list ?? ADMINISTRATORS,
+    scope,
     path,
     operationId: `list${pascalCase(name)}`,
     summary: `List ${name}, filtered, sorted, page by page`,
@@ -51,7 +53,7 @@ export function createListRoute(options: ListRouteOptions): Route {
     formats: createFormats(schemasOf(definition).record, 'list'),
     responses: { 200: listAnswer(definition, expansions, parse('')) },
     handler: async ({ query: request, where, principal }) => {
-      if (request.deleted && !isAdministrator(principal)) throw refusal(principal)
+      if (request.deleted && !isAdministrator({ principal, scope })) throw refusal({ principal, scope })
       const { rows, hasNext } = await findRows(options, request, where)
       const total = await countRows(options, request, where)
       const embedded = request.expand.length === 0 ? [] : await expand(rows, request.expand, principal)

@@ -4,8 +4,10 @@ import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { checkDeclarations, type Exported } from './declaration.ts'
+import { rolesIn } from './declared-rules.ts'
+import { fieldsOf, type Field } from './fields.ts'
 import { defineFrom, type ResourceDefinition } from './resource.ts'
-import type { Resource } from '../sdk.ts'
+import type { Resource, Users } from '../sdk.ts'
 
 const FILE_NAME = /^[a-z0-9_-]+\.(ts|js)$/
 const MAX_FILES = 500
@@ -13,7 +15,7 @@ const MAX_FILES = 500
 const LOAD_TIMEOUT_MS = 10_000
 
 /** Loads and checks every resource file directly in the folder. Throws StartError with every problem. */
-export async function loadResources(folder: string): Promise<ResourceDefinition[]> {
+export async function loadResources(folder: string): Promise<Declarations> {
   const root = resolve(folder)
   const exported: Exported[] = []
   const problems: string[] = []
@@ -58,11 +60,17 @@ async function inTime<T>(loading: Promise<T>): Promise<T> {
   }
 }
 
+/** What the files of a folder declare. */
+export interface Declarations {
+  resources: ResourceDefinition[]
+  /** The fields that accounts have beside those that all accounts have. */
+  profile: readonly Field[]
+  /** The roles that rules ask for. */
+  roles: readonly string[]
+}
+
 /** The definitions of what was exported. Throws StartError with every problem, those found before included. */
-export function definitionsOf(
-  exported: readonly Exported[],
-  before: readonly string[] = [],
-): ResourceDefinition[] {
+export function definitionsOf(exported: readonly Exported[], before: readonly string[] = []): Declarations {
   const problems = [...before, ...checkDeclarations(exported)]
   if (problems.length > 0) {
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
@@ -70,7 +78,18 @@ export function definitionsOf(
       `The resource files have ${count}:\n${problems.map((line) => `  ${line}`).join('\n')}`,
     )
   }
-  return exported.map(({ resource }) => defineFrom(resource as Resource))
+  const declared = exported.map(({ resource }) => resource as Resource | Users)
+  const resources = declared.filter((one) => one.kind === 'resource').map(defineFrom)
+  const users = declared.find((one) => one.kind === 'users')
+  const rules = resources.flatMap(({ access, routes }) => [
+    ...Object.values(access),
+    ...routes.map(({ options }) => options.access),
+  ])
+  return {
+    resources,
+    profile: users === undefined ? [] : fieldsOf(users.options.profile),
+    roles: [...new Set(rolesIn(rules))].sort(),
+  }
 }
 
 function resourceFiles(root: string): string[] {

@@ -55,7 +55,7 @@ export function storedReader(definition: ResourceDefinition): (row: Partial<Row>
 /** Makes the function that turns a row into what a body of these fields would say, to merge a patch into. */
 export function bodyReader(writable: readonly Field[]): (row: Row) => ApiRecord {
   return (row) => {
-    const present = writable.filter((field) => row[field.name] !== null || field.nullable)
+    const present = writable.filter((field) => (row[field.name] ?? null) !== null || field.nullable)
     return Object.fromEntries(present.map(({ name }) => [name, row[name] as Value]))
   }
 }

@@ -2,14 +2,16 @@
 import { decide } from '../access/authorize.ts'
 import { matches } from '../access/matches.ts'
 import type { Principal } from '../access/principal.ts'
+import { writeScope } from '../access/scopes.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Filter } from '../storage/query.ts'
 import { BrokenReferenceError, StaleError, UniqueError } from '../storage/store.ts'
-import type { Id, Insert, Operation, Row, Store, Value, Values } from '../storage/store.ts'
+import type { Id, Insert, Operation, Row, Step, Store, Value, Values } from '../storage/store.ts'
 import { createConstraintExplainer } from './constraints.ts'
+import type { Guard } from './guard.ts'
 import { recordKey, type HookRunner, type Origin } from './hooks.ts'
 import { stillInFlight, type AlsoStep } from './idempotency.ts'
 import { createInputReader, invalid, type InputReader } from './input.ts'
@@ -24,6 +26,7 @@ export interface RecordsOptions {
   clock: Clock
   hooks: HookRunner | undefined
   references: References | undefined
+  guard: Guard | undefined
 }
 
 /** Who asks, and which records the action's rule leaves to them. */
@@ -35,6 +38,8 @@ export interface Caller extends Origin {
   expect?: ((row: Row) => void) | undefined
   /** A step that joins the commit. */
   also?: AlsoStep | undefined
+  /** Reads the bodies, where neither clients nor the resource's own code may set just these fields. */
+  input?: InputReader | undefined
 }
 
 /** How often a change is tried again after another process changed the record in between. */
@@ -54,14 +59,14 @@ export interface Records {
 }
 
 export function createRecords(options: RecordsOptions): Records {
-  const { definition, store, clock, hooks, references } = options
+  const { definition, store, clock, hooks, references, guard } = options
   const table = definition.name
   const clientInput = createInputReader(definition, 'client')
   // Made when it is first used: most resources never need it.
   let authorInput: InputReader | undefined
-  const inputOf = ({ isAuthor }: Caller) =>
-    isAuthor ? (authorInput ??= createInputReader(definition, 'author')) : clientInput
-  const explain = createConstraintExplainer(definition, store)
+  const inputOf = ({ isAuthor, input }: Caller) =>
+    input ?? (isAuthor ? (authorInput ??= createInputReader(definition, 'author')) : clientInput)
+  const explain = createConstraintExplainer(definition, store, guard)
   const inTurn = createQueue()
   const withRow = createChanger(options, inTurn)
   const show = definition.computed.length > 0 ? recordReader(definition) : undefined
@@ -71,20 +76,22 @@ export function createRecords(options: RecordsOptions): Records {
   const change = async (id: Id, caller: Caller, valuesOf: (row: Row) => Values): Promise<Row> => {
     const { row, previous } = await withRow(id, caller, async (previous) => {
       const given = valuesOf(previous)
-      const stored = hooks === undefined ? given : await hooks.beforeUpdate(previous, given, caller)
-      const values = { ...stored, updated_at: timestamp(clock()) }
+      const wanted = hooks === undefined ? given : await hooks.beforeUpdate(previous, given, caller)
+      const guarded = guard === undefined ? undefined : await guard.update(previous, wanted)
+      const values = { ...(guarded?.values ?? wanted), updated_at: timestamp(clock()) }
       if (caller.where !== undefined && !matches(caller.where, { ...previous, ...values })) {
         throw new AppError('forbidden')
       }
       if (references !== undefined) await references.checkTargets([values], previous)
       try {
         const step: Operation = { kind: 'update', table, id, values, version: previous._version }
-        const [row] = await commit([step], caller)
+        const [row] = await commit([step, ...(guarded?.also ?? [])], caller)
         return { row: row as Row, previous }
       } catch (error) {
         throw await explain(error, { values: [values], isArray: false })
       }
     })
+    guard?.done({ row, previous }, caller)
     hooks?.after('afterUpdate', { row, previous }, caller)
     return row
   }
@@ -103,12 +110,14 @@ export function createRecords(options: RecordsOptions): Records {
         show?.(row)
         if (references !== undefined) await references.checkReferrers(id)
         try {
-          await store.commit([deletionOf(definition, row, timestamp(clock()))])
+          const deletion = deletionOf(definition, row, timestamp(clock()))
+          await store.commit([deletion, ...(guard?.delete(row) ?? [])])
         } catch (error) {
-          throw error instanceof BrokenReferenceError ? stillReferred() : error
+          throw error instanceof BrokenReferenceError ? stillReferred() : (guard?.explain(error) ?? error)
         }
         return { row, previous: row }
       })
+      guard?.done({ previous: row }, caller)
       hooks?.after('afterDelete', { row, previous: row }, caller)
       return row
     },
@@ -117,14 +126,20 @@ export function createRecords(options: RecordsOptions): Records {
 }
 
 /** Makes the function that stores what a body, or an array of them, says. */
-function createCreator({ definition, store, clock, hooks, references }: RecordsOptions, commit: Commit) {
-  const explain = createConstraintExplainer(definition, store)
+function createCreator(options: RecordsOptions, commit: Commit) {
+  const { definition, store, clock, hooks, references, guard } = options
+  const explain = createConstraintExplainer(definition, store, guard)
   const stepsOf = (values: readonly Values[], { principal, where }: Caller): Insert[] => {
     const now = timestamp(clock())
     const steps = values.map((one) => insertOf(definition, one, { principal, now }))
     if (where === undefined || steps.every((step) => matches(where, step.values))) return steps
     throw new AppError('forbidden')
   }
+
+  const storing = (steps: Insert[], values: readonly Values[], caller: Caller) =>
+    guard === undefined
+      ? commit(steps, caller)
+      : guard.create(values).then((made) => commit(stepsOf(made, caller), caller))
 
   // Each waits only where there is something to wait for: see eventual.ts.
   return (input: InputReader, body: unknown, caller: Caller): Eventual<readonly Row[]> => {
@@ -136,8 +151,9 @@ function createCreator({ definition, store, clock, hooks, references }: RecordsO
       const steps = stepsOf(values, caller)
       if (steps.length === 0) return []
       return proceed(references?.checkTargets(values, undefined, isArray), () =>
-        commit(steps, caller).then(
+        storing(steps, values, caller).then(
           (rows) => {
+            if (guard !== undefined) for (const row of rows) guard.done({ row }, caller)
             if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)
             return rows
           },
@@ -155,7 +171,7 @@ function createCreator({ definition, store, clock, hooks, references }: RecordsO
  * could not be answered, is not stored.
  */
 function createCommitter(store: Store, show: Show | undefined) {
-  const commitWith = async (steps: readonly Operation[], also: AlsoStep | undefined) => {
+  const commitWith = async (steps: readonly Step[], also: AlsoStep | undefined) => {
     const conclude = (rows: readonly Row[]) => {
       for (const row of rows) show?.(row)
       return also?.(rows)
@@ -168,7 +184,7 @@ function createCommitter(store: Store, show: Show | undefined) {
       throw error
     }
   }
-  return (steps: readonly Operation[], { also }: Caller): Promise<readonly Row[]> =>
+  return (steps: readonly Step[], { also }: Caller): Promise<readonly Row[]> =>
     also === undefined && show === undefined ? store.commit(steps) : commitWith(steps, also)
 }
 
@@ -239,7 +255,9 @@ interface Changed {
  */
 function createChanger({ definition: { name: table, access }, store }: RecordsOptions, inTurn: Queue) {
   const findToChange = async (id: Id, { principal, where }: Caller): Promise<Row> => {
-    const readable = decide({ rule: access.read, principal, action: 'read' })
+    // The scope of the change is enough to see what is changed: its answer shows that anyway.
+    const question = { rule: access.read, principal, action: 'read', scope: writeScope(table) } as const
+    const readable = decide(question)
     const visible = readable === 'allow' || readable === 'deny' ? undefined : readable
     const row = await findRow(store, table, { id, where: visible })
     if (where === undefined || matches(where, row)) return row

@@ -1,7 +1,7 @@
 // What hooks and routes of resource files get as `store`: the records of all resources, as an administrator. Each
 // change is its own commit, validated and with the hooks of its resource.
 import type { AnyRecord, RecordStore, Stores } from '../sdk.ts'
-import type { Filter } from '../storage/query.ts'
+import { foldFilter, type Filter, type ListQuery } from '../storage/query.ts'
 import type { Id, Row, Store } from '../storage/store.ts'
 import type { Origin } from './hooks.ts'
 import { storedReader } from './record.ts'
@@ -24,9 +24,10 @@ export interface ResourceStoreOptions {
 export function createResourceStores(options: ResourceStoreOptions): (origin: Origin) => Stores {
   const makers = options.definitions.map((definition) => {
     const toRecord = storedReader(definition)
+    const known = storedNames(definition)
     return {
       name: definition.name,
-      make: (origin: Origin) => recordStore(definition.name, toRecord, { ...options, origin }),
+      make: (origin: Origin) => recordStore(definition.name, toRecord, { ...options, origin, known }),
     }
   })
   // A getter for each resource: a hook uses one or two of many.
@@ -50,7 +51,7 @@ export function authorCaller({ principal, requestId, depth, held }: Origin): Cal
 function recordStore(
   table: string,
   toRecord: (row: Row) => AnyRecord,
-  { store, recordsOf, origin }: ResourceStoreOptions & { origin: Origin },
+  { store, recordsOf, origin, known }: ResourceStoreOptions & { origin: Origin; known: ReadonlySet<string> },
 ): RecordStore {
   const change = async (act: (records: Records, caller: Caller) => Promise<Row>): Promise<AnyRecord> => {
     if (origin.depth > HOOK_DEPTH_MAX) {
@@ -67,8 +68,9 @@ function recordStore(
       if (!Number.isInteger(limit) || limit < 1 || limit > LIST_LIMIT_MAX) {
         throw new TypeError(`store.${table}.list has a limit from 1 to ${LIST_LIMIT_MAX}`)
       }
-      const rows = await store.list({ table, where: where as Filter | undefined, sort: keysOf(sort), limit })
-      return rows.map(toRecord)
+      const query = { table, where: where as Filter | undefined, sort: keysOf(sort), limit }
+      checkNames(query, known)
+      return (await store.list(query)).map(toRecord)
     },
     create: (record) =>
       change(async (records, caller) => {
@@ -78,6 +80,22 @@ function recordStore(
     update: (id, patch) => change((records, caller) => records.patch(id, patch, caller)),
     delete: (id) => change((records, caller) => records.delete(id as Id, caller)),
   }
+}
+
+/** What a query may name: the columns that are of the record, and not those that hipflask keeps beside them. */
+function storedNames({ fields, owned }: ResourceDefinition): ReadonlySet<string> {
+  const names = fields.filter((field) => !field.virtual).map(({ name }) => name)
+  return new Set(['id', 'created_at', 'updated_at', ...(owned ? ['owner_id'] : []), ...names])
+}
+
+function checkNames({ table, where, sort = [] }: ListQuery, known: ReadonlySet<string>): void {
+  const check = (field: string) => {
+    if (!known.has(field)) throw new TypeError(`Resource ${table} has no field ${field}`)
+    return true
+  }
+  for (const { field } of sort) check(field)
+  if (where === undefined) return
+  foldFilter<boolean>(where, { condition: ({ field }) => check(field), every: () => true, some: () => true })
 }
 
 function keysOf(sort: string | undefined) {

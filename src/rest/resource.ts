@@ -1,7 +1,8 @@
 // A checked declaration, made ready to serve: its fields, its table, its limits and its code.
+import type { ErrorDetail } from '../core/errors.ts'
 import { applyDefaults } from '../http/validate.ts'
 import type { Action, CustomRoute, Hooks, IdKind, Resource, ResourceOptions, Rule } from '../sdk.ts'
-import type { Column, Table, Value } from '../storage/store.ts'
+import type { Column, Row, Table, Value } from '../storage/store.ts'
 import { computedOf, type Computed } from './compute.ts'
 import { columnOf, fieldsOf, type Field } from './fields.ts'
 import { valuesWriter } from './values-writer.ts'
@@ -24,6 +25,19 @@ export interface ResourceDefinition {
   computed: readonly Computed[]
   routes: readonly CustomRoute[]
   table: Table
+  /** The most records that one create may make; MAX_RECORDS unless given. */
+  createMax?: number
+  /** Of a resource that is part of hipflask: what no schema says of its bodies. */
+  checks?: BodyChecks
+}
+
+type Body = Readonly<Record<string, unknown>>
+
+export interface BodyChecks {
+  /** The form in which a body is checked and stored; the body may be anything. */
+  normalize: (body: Body) => Body
+  /** What is wrong with a body, or with what a merge patch makes of a row, beyond its schema. */
+  faultsOf: (body: Body, previous: Row | undefined) => readonly ErrorDetail[]
 }
 
 export const DEFAULT_PAGE_SIZE = 10
@@ -70,7 +84,7 @@ export function defineFrom({ options }: Resource): ResourceDefinition {
 }
 
 /** What a body without the field would store: existing rows get it when the column is added. */
-function canonicalDefault(field: Field): Value | undefined {
+export function canonicalDefault(field: Field): Value | undefined {
   if (field.default === undefined) return undefined
   return valuesWriter([field])({ [field.name]: applyDefaults(field.schema, field.default) })[field.name]
 }

@@ -1,5 +1,6 @@
 // The routes of a declared resource under /api. They only translate between HTTP and records.ts.
 import { ADMINISTRATORS } from '../access/authorize.ts'
+import { readScope, writeScope } from '../access/scopes.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
 import { Reply, route } from '../http/route.ts'
@@ -7,7 +8,7 @@ import type { AnswerContract, BodyContract, Context, HeaderParameter, JsonSchema
 import type { Method, QueryContract, Route } from '../http/route.ts'
 import type { Action, Rule } from '../sdk.ts'
 import type { Id, Row } from '../storage/store.ts'
-import { MAX_RECORDS } from './input.ts'
+import { createMaxOf } from './input.ts'
 import { conditionOf, entityTag, isUnchanged, tagIn } from './conditions.ts'
 import { createExpander, expansionsOf, type Embedded, type Expander, type Expansions } from './expand.ts'
 import { MAX_KEY_LENGTH, type Idempotency, type Write } from './idempotency.ts'
@@ -82,6 +83,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
     idOf: idReader(definition),
     schemas: schemasOf(definition),
     idempotency,
+    keptBody: bodyKeeper(definition),
     expansions,
     expand: createExpander(expansions, options.store),
   }
@@ -105,6 +107,8 @@ interface Serving {
   idOf: (text: string) => Id
   schemas: ResourceSchemas
   idempotency: Idempotency
+  /** What of a body may be kept. */
+  keptBody: (body: unknown) => unknown
   expansions: Expansions
   expand: Expander
 }
@@ -117,13 +121,14 @@ function createRoute(serving: Serving): Route {
     method: 'POST',
     action: 'create',
     access: rule(definition, 'create'),
+    scope: writeScope(name),
     path,
     operationId: `create${pascalCase(name)}`,
-    summary: `Create a record of ${name}, or up to ${MAX_RECORDS} at once`,
+    summary: `Create a record of ${name}, or up to ${createMaxOf(definition)} at once`,
     description: 'An array is created whole or not at all, and answers its records under `data`.',
     tag: name,
     body: {
-      schema: { oneOf: [one, { type: 'array', maxItems: MAX_RECORDS, items: one }] },
+      schema: { oneOf: [one, { type: 'array', maxItems: createMaxOf(definition), items: one }] },
       example: exampleOf(schemas.create),
       parse: asDecoded,
     },
@@ -256,8 +261,9 @@ function changed({ toRecord }: Serving, row: Row, format: string): Reply {
 }
 
 /** Does a write, or repeats the answer that it had under its Idempotency-Key; as the client prefers it. */
-function writing({ idempotency }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
-  const { header, principal, body, target, format } = context
+function writing({ idempotency, keptBody }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
+  const { header, principal, target, format } = context
+  const body = keptBody(context.body)
   return proceed(idempotency.once({ header, principal, target, body }, write), (reply) =>
     preferred(inFormat(reply, format), header),
   )
@@ -270,6 +276,20 @@ function inFormat(reply: Reply, format: string): Reply {
   return new Reply(status, body, { ...headers, etag: tagIn(headers.etag, format) })
 }
 
+/**
+ * Makes the function that gives of a body what may be kept, be it as a digest. A password may not: it is to be had from a
+ * fast digest by guessing. So a request that is sent again with another one counts as the same.
+ */
+function bodyKeeper({ fields }: ResourceDefinition): (body: unknown) => unknown {
+  const names = new Set(fields.filter((field) => field.virtual).map(({ name }) => name))
+  if (names.size === 0) return (body) => body
+  const strip = (one: unknown): unknown =>
+    typeof one === 'object' && one !== null
+      ? Object.fromEntries(Object.entries(one).filter(([name]) => !names.has(name)))
+      : one
+  return (body) => (Array.isArray(body) ? body.map(strip) : strip(body))
+}
+
 type WriteContext = Pick<
   Context<string, unknown, unknown, any>,
   'header' | 'principal' | 'body' | 'target' | 'format'
@@ -280,6 +300,7 @@ function restoreRoute(serving: Serving): Route {
   return route({
     method: 'POST',
     access: ADMINISTRATORS,
+    scope: writeScope(definition.name),
     path: `${path}/:id/restore`,
     operationId: `restore${pascalCase(definition.name)}`,
     summary: `Bring a deleted record of ${definition.name} back`,
@@ -317,6 +338,7 @@ function recordRoute<const M extends Method>(
     method,
     action,
     access: rule(definition, action),
+    scope: action === 'read' ? readScope(definition.name) : writeScope(definition.name),
     path: `${path}/:id` as const,
     operationId: `${action}${pascalCase(definition.name)}`,
     tag: definition.name,

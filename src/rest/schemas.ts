@@ -11,7 +11,7 @@ export interface ResourceSchemas {
   create: JsonSchema
   /** The body of a replace: absent `writeOnly` properties stay as they are. */
   replace: JsonSchema
-  /** What a record's writable properties must be after a merge patch. */
+  /** What a record's writable properties must be after a merge patch; what it need not have may be missing. */
   merged: JsonSchema
   /** A merge patch, for the document: every property optional, null where null has a meaning. */
   patch: JsonSchema
@@ -42,10 +42,11 @@ export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
   const answered = fields.filter((field) => !field.hidden && !field.writeOnly)
   const writable = writableFields(definition)
   const title = pascalCase(name)
-  const isRequired = (field: Field) => !field.optional && field.default === undefined
+  const isRequired = (field: Field) =>
+    field.demanded === true || (!field.optional && field.default === undefined)
   // What a replace leaves out of `writeOnly` stays as it is: neither required there nor defaulted.
   const replaceable = writable.map((field) =>
-    field.writeOnly ? { ...field, optional: true, schema: withoutDefault(field.schema) } : field,
+    field.writeOnly ? { ...undemanded(field), optional: true, schema: withoutDefault(field.schema) } : field,
   )
   const body = (of: readonly Field[]): JsonSchema => ({
     type: 'object',
@@ -75,9 +76,9 @@ export function schemasOf(definition: ResourceDefinition): ResourceSchemas {
     },
     create: { title: `${title}Create`, ...body(writable) },
     replace: { title: `${title}Replace`, ...body(replaceable) },
-    merged: body(writable),
+    merged: body(writable.map(undemanded)),
     patch: { title: `${title}Patch`, ...patchOf(body(writable)) },
-    stored: body(fields),
+    stored: body(fields.map(undemanded)),
   }
 }
 
@@ -111,6 +112,10 @@ export function documentedBody(definition: ResourceDefinition, schema: JsonSchem
     ...schema,
     properties: { ...(schema.properties as object), ...ignoredProperties(definition) },
   }
+}
+
+function undemanded({ demanded: _, ...field }: Field): Field {
+  return field
 }
 
 function isAlwaysAnswered(field: Field): boolean {

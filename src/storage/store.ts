@@ -84,10 +84,20 @@ export interface Delete {
 export type Operation = Insert | Update | Delete
 
 /**
+ * Lets the commit go on only where a living row of the table passes the filter, as the steps before have left it. No
+ * other commit can take the row away in between. It gives no row.
+ */
+export interface Require {
+  kind: 'require'
+  table: string
+  where: Filter
+}
+
+/**
  * An operation, or a function of the earlier rows of the same commit. It runs inside the transaction, so it must not
  * wait; what it throws undoes the commit, and undefined is no operation.
  */
-export type Step = Operation | ((rows: readonly Row[]) => Operation | undefined)
+export type Step = Operation | Require | ((rows: readonly Row[]) => Operation | undefined)
 
 /** A row on its way into a table. Without an id the engine makes one, where it makes ids. */
 export interface LoadRow {
@@ -154,9 +164,9 @@ export interface Store {
    */
   count(table: string, where?: Filter, options?: CountOptions): Promise<number>
   /**
-   * All steps or none, durable when it resolves. Gives the row after each step (for a delete, the row as it was).
-   * Throws StaleError where an update or delete found no row that meets its conditions; UniqueError or
-   * BrokenReferenceError where a constraint broke; AppError `unavailable` where the engine can't write now.
+   * All steps or none, durable when it resolves. Gives the row after each operation (for a delete, the row as it was).
+   * Throws StaleError where an update or delete found no row that meets its conditions; UnmetError where no row is as
+   * a step requires; UniqueError or BrokenReferenceError where a constraint broke; AppError `unavailable` where the engine can't write now.
    */
   commit(steps: readonly Step[]): Promise<readonly Row[]>
   /** Deletes old rows in one commit of its own; gives how many. Call it again while it gives `limit`. */
@@ -180,6 +190,11 @@ export interface Store {
 /** An update or delete whose row is gone, has another version or does not pass its filter. */
 export class StaleError extends Error {
   override name = 'StaleError'
+}
+
+/** A `require` that no row meets. */
+export class UnmetError extends Error {
+  override name = 'UnmetError'
 }
 
 /** A value that another row of the table has already. `column` is where. */

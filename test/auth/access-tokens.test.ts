@@ -111,6 +111,7 @@ describe('issue', () => {
       clientId: undefined,
       issuedAt: payload.iat,
       expiresAt: payload.exp,
+      kid: HEADER.kid,
     })
   })
 

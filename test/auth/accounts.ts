@@ -1,4 +1,5 @@
 // The routes and the authenticator of auth/ on a real database in memory, with a clock that tests set.
+import { randomBytes } from 'node:crypto'
 import type { Authenticator } from '../../src/access/principal.ts'
 import { createAccessTokens, type AccessTokens } from '../../src/auth/access-tokens.ts'
 import { createAuthenticator } from '../../src/auth/authenticator.ts'
@@ -6,14 +7,28 @@ import { createBasicVerifier } from '../../src/auth/basic.ts'
 import { loadKeyRing, type KeyRing } from '../../src/auth/key-ring.ts'
 import { createLoginLimits, type LoginLimitsOptions } from '../../src/auth/login-limits.ts'
 import { createPasswords, type Passwords } from '../../src/auth/passwords.ts'
+import {
+  createAccountEngine,
+  createAccounts as createOperations,
+  type Accounts as Operations,
+} from '../../src/auth/accounts.ts'
+import { createOwnAccount, type OwnAccount } from '../../src/auth/own-account.ts'
+import { withUsers } from '../../src/auth/users-resource.ts'
+import type { Declarations } from '../../src/rest/loader.ts'
+import type { ResourceDefinition } from '../../src/rest/resource.ts'
 import { createAccountRoutes } from '../../src/auth/account-routes.ts'
-import { createApiKeys } from '../../src/auth/api-keys.ts'
+import { createApiKeyRoutes } from '../../src/auth/api-key-routes.ts'
+import { createApiKeys, type ApiKeys } from '../../src/auth/api-keys.ts'
 import { createAudit } from '../../src/auth/audit.ts'
+import { createOAuthRoutes } from '../../src/auth/oauth-routes.ts'
+import { createRefreshTokens, type RefreshTokens } from '../../src/auth/refresh-tokens.ts'
 import { createSessionRoutes } from '../../src/auth/session-routes.ts'
 import { createSignIn, type SignIn } from '../../src/auth/sign-in.ts'
-import { authTables } from '../../src/auth/tables.ts'
+import { tablesOf } from '../../src/auth/tables.ts'
+import { createTokenPairs, type TokenPairs, type TokenPairsOptions } from '../../src/auth/token-pairs.ts'
 import { findByEmail, usersTable, type User } from '../../src/auth/users.ts'
 import { createLogger } from '../../src/core/logger.ts'
+import type { Route } from '../../src/http/route.ts'
 import { createRouter } from '../../src/http/router.ts'
 import { openDatabase } from '../../src/storage/sqlite/database.ts'
 import { applyMigration } from '../../src/storage/migrate.ts'
@@ -31,23 +46,38 @@ export function memoryKeys(): KeyRing {
 export type LocalUser = User & { readonly email: string; readonly password_hash: string }
 
 /** A store in memory with the tables of auth/. */
-export function createUserStore(): Store {
+export function createUserStore(resources: readonly ResourceDefinition[] = []): Store {
+  const tables = tablesOf(resources)
   const database = openDatabase({ path: ':memory:', durability: 'full' })
-  applyMigration(database, authTables)
-  return createSqliteStore({ database, tables: authTables })
+  applyMigration(database, tables)
+  return createSqliteStore({ database, tables })
 }
 
 export interface AccountsOptions {
   registration?: 'open' | 'closed'
   loginRate?: LoginLimitsOptions['rate']
   keys?: KeyRing
+  lifetimes?: Partial<
+    Pick<TokenPairsOptions, 'refreshTokenSeconds' | 'refreshGraceSeconds' | 'sessionSeconds'>
+  >
+  /** Makes what is there in the place of the real keys. */
+  createKeys?: typeof createApiKeys
+  /** What resource files declare. */
+  declarations?: Partial<Declarations>
 }
 
 export interface Accounts {
   store: Store
+  operations: Operations
+  /** One's own account, without HTTP. */
+  account: OwnAccount
+  routes: readonly Route[]
   passwords: Passwords
   accessTokens: AccessTokens
+  refreshTokens: RefreshTokens
+  tokenPairs: TokenPairs
   signIn: SignIn
+  apiKeys: ApiKeys
   authenticate: Authenticator
   clock: () => number
   /** How often a password was really checked. */
@@ -71,8 +101,12 @@ export function createAccounts({
   registration = 'open',
   loginRate = 'off',
   keys = memoryKeys(),
+  lifetimes = {},
+  createKeys = createApiKeys,
+  declarations,
 }: AccountsOptions = {}): Accounts {
-  const store = createUserStore()
+  const resources = withUsers({ resources: [], profile: [], roles: [], ...declarations })
+  const store = createUserStore(resources)
   let now = Date.now()
   let elapsed = 0
   let checked = 0
@@ -92,13 +126,40 @@ export function createAccounts({
   const limits = createLoginLimits({ rate: loginRate, now: () => elapsed })
   const signIn = createSignIn({ store, passwords, limits, audit })
   const verifyBasic = createBasicVerifier({ store, signIn, monotonic: () => elapsed })
-  const apiKeys = createApiKeys({ store, clock })
+  const apiKeys = createKeys({ store, clock, logger })
+  const refreshTokens = createRefreshTokens(randomBytes(32))
+  const tokenPairs = createTokenPairs({
+    store,
+    accessTokens,
+    refreshTokens,
+    audit,
+    clock,
+    refreshTokenSeconds: 2_592_000,
+    refreshGraceSeconds: 10,
+    sessionSeconds: 7_776_000,
+    ...lifetimes,
+  })
   const authenticate = createAuthenticator({ store, accessTokens, apiKeys, verifyBasic, clock })
+  const engine = createAccountEngine({ resources, store, clock, logger, passwords, audit })
+  const account = createOwnAccount({ engine, store, resources, signIn, limits, audit, clock })
+  const routes = [
+    ...createAccountRoutes({ account, resources, registration }),
+    ...createSessionRoutes({ store, signIn, tokenPairs, audit, clock }),
+    ...createOAuthRoutes({
+      store,
+      signIn,
+      accessTokens,
+      refreshTokens,
+      tokenPairs,
+      apiKeys,
+      audit,
+      clock,
+      issuer: 'hipflask',
+    }),
+    ...createApiKeyRoutes({ apiKeys, audit, clock, resources: ['items'] }),
+  ]
   const handle = createRouter({
-    routes: [
-      ...createAccountRoutes({ store, passwords, audit, registration, clock }),
-      ...createSessionRoutes({ store, signIn, accessTokens, audit, clock }),
-    ],
+    routes,
     authenticate,
     addressOf: () => '192.0.2.1',
     logger,
@@ -119,9 +180,15 @@ export function createAccounts({
     })
   return {
     store,
+    operations: createOperations({ engine, store, resources }),
+    account,
+    routes,
     passwords,
     accessTokens,
+    refreshTokens,
+    tokenPairs,
     signIn,
+    apiKeys,
     authenticate,
     clock,
     checks: () => checked,

@@ -1,31 +1,30 @@
 import { describe, expect, test } from 'bun:test'
 import { ensureAdministrator } from '../../src/auth/administrator.ts'
-import { createPasswords } from '../../src/auth/passwords.ts'
-import { createUser, findByEmail } from '../../src/auth/users.ts'
+import { findByEmail } from '../../src/auth/users.ts'
+import { t } from '../../src/sdk.ts'
+import { fieldsOf } from '../../src/rest/fields.ts'
 import { StartError } from '../../src/core/errors.ts'
-import type { Store } from '../../src/storage/store.ts'
-import { createUserStore } from './accounts.ts'
+import { createAccounts, type Accounts } from './accounts.ts'
 
-const passwords = createPasswords({ atOnce: 2 })
 const ACCOUNT = { email: 'Root@example.com', password: 'canary horse battery' }
-const clock = Date.now
 
-const ensure = (store: Store, account: { email?: string; password?: string } = ACCOUNT) =>
-  ensureAdministrator({ store, passwords, clock, email: account.email, password: account.password })
-const add = (store: Store, email: string, role: string) =>
-  createUser(store, { name: 'Ada', email, passwordHash: 'x', role, now: clock() })
+const ensure = ({ store, operations }: Accounts, account: { email?: string; password?: string } = ACCOUNT) =>
+  ensureAdministrator({ store, accounts: operations, email: account.email, password: account.password })
+const add = ({ operations }: Accounts, email: string, role: string) =>
+  operations.create({ name: 'Ada', email, role })
 
 /** The message of the StartError that stops it. */
-async function refusal(store: Store, account: { email?: string; password?: string }): Promise<string> {
-  const error: unknown = await ensure(store, account).catch((thrown: unknown) => thrown)
+async function refusal(accounts: Accounts, account: { email?: string; password?: string }): Promise<string> {
+  const error: unknown = await ensure(accounts, account).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(StartError)
   return (error as StartError).message
 }
 
 describe('ensureAdministrator', () => {
   test('makes the first administrator, once', async () => {
-    const store = createUserStore()
-    expect(await ensure(store)).toBeUndefined()
+    const accounts = createAccounts()
+    const { store } = accounts
+    expect(await ensure(accounts)).toBeUndefined()
     const made = await findByEmail(store, 'root@example.com')
     expect(made).toMatchObject({
       email: ACCOUNT.email,
@@ -33,35 +32,38 @@ describe('ensureAdministrator', () => {
       disabled: false,
       name: 'Administrator',
     })
-    expect(await passwords.verify(ACCOUNT.password, made?.password_hash ?? undefined)).toBe(true)
-    expect(await ensure(store, { ...ACCOUNT, password: 'another password' })).toBeUndefined()
+    expect(await accounts.passwords.verify(ACCOUNT.password, made?.password_hash ?? undefined)).toBe(true)
+    expect(await ensure(accounts, { ...ACCOUNT, password: 'another password' })).toBeUndefined()
     expect(await findByEmail(store, 'root@example.com')).toEqual(made as NonNullable<typeof made>)
   })
 
   test('does nothing where there is one, whatever the settings', async () => {
-    const store = createUserStore()
-    await add(store, 'boss@example.com', 'admin')
+    const accounts = createAccounts()
+    const { store } = accounts
+    await add(accounts, 'boss@example.com', 'admin')
     for (const account of [{}, { email: 'bad' }, ACCOUNT])
-      expect(await ensure(store, account)).toBeUndefined()
+      expect(await ensure(accounts, account)).toBeUndefined()
     expect(await store.count('users')).toBe(1)
   })
 
   test('gives a hint where there is none and nothing to make one of', async () => {
-    const store = createUserStore()
-    await add(store, 'ada@example.com', 'user')
-    expect(await ensure(store, {})).toBe(
+    const accounts = createAccounts()
+    const { store } = accounts
+    await add(accounts, 'ada@example.com', 'user')
+    expect(await ensure(accounts, {})).toBe(
       'No administrator yet: set HIPFLASK_ADMIN_EMAIL and HIPFLASK_ADMIN_PASSWORD (or HIPFLASK_ADMIN_PASSWORD_FILE) and start again',
     )
     expect(await store.count('users')).toBe(1)
   })
 
   test('never makes an administrator of an ordinary user', async () => {
-    const store = createUserStore()
-    const user = await add(store, 'ROOT@EXAMPLE.COM', 'user')
-    expect(await refusal(store, ACCOUNT)).toBe(
+    const accounts = createAccounts()
+    const { store } = accounts
+    const user = await add(accounts, 'ROOT@EXAMPLE.COM', 'user')
+    expect(await refusal(accounts, ACCOUNT)).toBe(
       'HIPFLASK_ADMIN_EMAIL is the e-mail of an ordinary user; it must be one that no account has',
     )
-    expect(await findByEmail(store, ACCOUNT.email)).toEqual(user)
+    expect(await findByEmail(store, ACCOUNT.email)).toMatchObject({ ...user, password_hash: null })
   })
 
   test.each<[string, { email?: string; password?: string }, RegExp]>([
@@ -84,20 +86,32 @@ describe('ensureAdministrator', () => {
       /^HIPFLASK_ADMIN_EMAIL: .*\nHIPFLASK_ADMIN_PASSWORD: /,
     ],
   ])('stops the start for %s, says why, and makes nothing', async (_, account, message) => {
-    const store = createUserStore()
-    const text = await refusal(store, account)
+    const accounts = createAccounts()
+    const { store } = accounts
+    const text = await refusal(accounts, account)
     expect(text).toMatch(message)
     expect(text).not.toContain('canary')
     expect(await store.count('users')).toBe(0)
   })
 
   test('lets processes that start at once make one', async () => {
-    const store = createUserStore()
-    expect(await Promise.all([ensure(store), ensure(store), ensure(store)])).toEqual([
+    const accounts = createAccounts()
+    const { store } = accounts
+    expect(await Promise.all([ensure(accounts), ensure(accounts), ensure(accounts)])).toEqual([
       undefined,
       undefined,
       undefined,
     ])
     expect(await store.count('users')).toBe(1)
+  })
+
+  test('makes one that lacks what a profile asks of whoever registers', async () => {
+    const profile = fieldsOf(
+      t.Object({ phone: t.String(), plan: t.Enum(['free', 'paid'], { default: 'free' }) }) as never,
+    )
+    const accounts = createAccounts({ declarations: { profile } })
+    await ensure(accounts)
+    const made = await findByEmail(accounts.store, ACCOUNT.email)
+    expect(made as object).toMatchObject({ role: 'admin', phone: null, plan: 'free' })
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { checkNewPassword, loginBody, registrationBody, withPasswords } from '../../src/auth/bodies.ts'
+import { loginBody, NewPassword, passwordFaults, withPasswords } from '../../src/auth/bodies.ts'
 import { AppError, type ErrorDetail } from '../../src/core/errors.ts'
 import { MAX_DETAILS, jsonBody } from '../../src/http/validate.ts'
 import { t } from '../../src/sdk.ts'
@@ -8,6 +8,13 @@ const COMMON = { field: '/password', message: 'Is one of the most common passwor
 const OWN = { field: '/password', message: 'Is the name or e-mail of the account' }
 
 const account = { name: 'Ada Lovelace', email: 'Lovelace@example.com', password: 'purple staple lemon' }
+
+const Account = t.Object({
+  name: t.String({ minLength: 1 }),
+  email: t.String({ format: 'email' }),
+  password: NewPassword,
+})
+const accountBody = withPasswords(jsonBody(Account), { chosen: 'password' })
 
 function faultsOf(check: () => unknown): readonly ErrorDetail[] {
   try {
@@ -19,7 +26,7 @@ function faultsOf(check: () => unknown): readonly ErrorDetail[] {
   return []
 }
 
-describe('registration', () => {
+describe('a body with a new password', () => {
   test.each<[string, object, object[]]>([
     ['an uncommon password', {}, []],
     ['a common one', { password: 'trustno1' }, [COMMON]],
@@ -38,11 +45,11 @@ describe('registration', () => {
     ['the name and more', { password: `${account.name} 7` }, []],
     ['a common one that is the name too', { name: 'trustno1', password: 'trustno1' }, [OWN]],
   ])('answers the faults of %s', (_, values, faults) =>
-    expect(faultsOf(() => registrationBody.parse({ ...account, ...values }))).toEqual(faults as never),
+    expect(faultsOf(() => accountBody.parse({ ...account, ...values }))).toEqual(faults as never),
   )
 
   test('names a common password with the faults of the other fields', () => {
-    const fields = faultsOf(() => registrationBody.parse({ name: '', email: 'x', password: 'trustno1' })).map(
+    const fields = faultsOf(() => accountBody.parse({ name: '', email: 'x', password: 'trustno1' })).map(
       ({ field }) => field,
     )
     expect(fields.toSorted()).toEqual(['/email', '/name', '/password'])
@@ -50,22 +57,20 @@ describe('registration', () => {
 
   test('lists no more faults than an answer has', () => {
     const body = Object.fromEntries(Array.from({ length: 200 }, (__, index) => [`x${index}`, 1]))
-    expect(faultsOf(() => registrationBody.parse({ ...body, password: 'trustno1' }))).toHaveLength(
-      MAX_DETAILS,
-    )
+    expect(faultsOf(() => accountBody.parse({ ...body, password: 'trustno1' }))).toHaveLength(MAX_DETAILS)
   })
 
   test.each([[{ ...account, password: 12345678 }], [{ password: null }], [[account]], ['trustno1'], [null]])(
     'says of %j no more than its schema does',
-    (body) => expect(JSON.stringify(faultsOf(() => registrationBody.parse(body)))).not.toContain('common'),
+    (body) => expect(JSON.stringify(faultsOf(() => accountBody.parse(body)))).not.toContain('common'),
   )
 
   test('gives the password normalized, and a key of any name as its own', () => {
-    expect(registrationBody.parse({ ...account, password: 'cre\u0300me bru\u0302le\u0301e' }).password).toBe(
+    expect(accountBody.parse({ ...account, password: 'cre\u0300me bru\u0302le\u0301e' }).password).toBe(
       'cr\u00e8me br\u00fbl\u00e9e',
     )
     const hostile: unknown = JSON.parse('{"__proto__": {"name": "x"}, "password": "purple staple lemon"}')
-    expect(faultsOf(() => registrationBody.parse(hostile)).map(({ field }) => field)).toContain('/__proto__')
+    expect(faultsOf(() => accountBody.parse(hostile)).map(({ field }) => field)).toContain('/__proto__')
   })
 })
 
@@ -87,9 +92,9 @@ test('a body with two passwords has both normalized and only the new one judged'
 })
 
 test('a new password is checked against the account that is known already', () => {
-  const check = (password: string) => faultsOf(() => checkNewPassword(password, account, '/new_password'))
+  const check = (password: string) => passwordFaults(password, account, '/new_password')
   expect(check('ada lovelace')).toEqual([{ ...OWN, field: '/new_password' }])
   expect(check('TRUSTNO1')).toEqual([{ ...COMMON, field: '/new_password' }])
   expect(check(account.password)).toEqual([])
-  expect(faultsOf(() => checkNewPassword('trustno1', {}, '/password'))).toEqual([COMMON])
+  expect(passwordFaults('trustno1', {}, '/password')).toEqual([COMMON])
 })

@@ -41,6 +41,14 @@ describe('a credential', () => {
     expect(cache.get('a')).toBeUndefined()
   })
 
+  test('is unknown while what it hangs on is gone', async () => {
+    let isGood = true
+    await cache.learn('a', async () => ({ ...(await known()), isGood: () => isGood }))
+    expect(cache.get('a')).toBe(ANONYMOUS)
+    isGood = false
+    expect(cache.get('a')).toBeUndefined()
+  })
+
   test('that is wrong is not kept', async () => {
     expect(cache.learn('a', () => Promise.reject(new Error('wrong')))).rejects.toThrow('wrong')
     expect(cache.get('a')).toBeUndefined()

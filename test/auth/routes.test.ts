@@ -41,6 +41,7 @@ describe('POST /auth/register', () => {
       '\u0410\u0411@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444',
       '\u0430\u0431@\u041f\u0420\u0418\u041c\u0415\u0420.\u0440\u0444',
     ],
+    ['full width', 'wide@example.com', '\uff37\uff49\uff44\uff45@ex\uff41mple.com'],
     ['the Kelvin sign for a k', 'kelvin@example.com', '\u212aelvin@example.com'],
   ])('answers 409 for a taken e-mail in %s', async (_, first, second) => {
     await accounts.register(first)
@@ -49,7 +50,7 @@ describe('POST /auth/register', () => {
     const { error } = (await response.json()) as { error: Record<string, unknown> }
     expect(error).toMatchObject({
       code: 'conflict',
-      details: [{ field: '/email', message: 'Another account has this e-mail' }],
+      details: [{ field: '/email', message: 'Is taken by another record' }],
     })
     expect(JSON.stringify(error)).not.toContain(second)
   })
@@ -102,11 +103,10 @@ describe('POST /auth/register', () => {
     ['an e-mail with NUL', { ...valid, email: 'fresh@example.com\0' }, ['/email']],
     ['a password that is a number', { ...valid, password: 12345678 }, ['/password']],
     ['a password that is null', { ...valid, password: null }, ['/password']],
-    ['a role', { ...valid, role: 'admin' }, ['/role']],
     [
-      'fields of the row',
-      { ...valid, id: 'x', disabled: false, password_hash: 'x' },
-      ['/disabled', '/id', '/password_hash'],
+      'columns that are no fields',
+      { ...valid, password_hash: 'x', email_key: 'x', session_generation: 7 },
+      ['/email_key', '/password_hash', '/session_generation'],
     ],
     ['every fault at once', { name: '', email: 'x', password: 'canary' }, ['/email', '/name', '/password']],
   ])('answers 400 for %s', async (_, body, fields) => {
@@ -120,7 +120,17 @@ describe('POST /auth/register', () => {
     expect(await findByEmail(accounts.store, valid.email)).toBeUndefined()
   })
 
-  test.each([null, [], 'text', 1, true])('answers 400 for the body %j', async (body) => {
+  test('ignores what only the server and administrators set', async () => {
+    const set = { id: valid.name, role: 'admin', disabled: true, created_at: '2000', last_login_at: 'x' }
+    const response = await post('/auth/register', { ...valid, ...set, email: newEmail() })
+    expect(response.status).toBe(201)
+    const { last_login_at, ...made } = (await response.json()) as Record<string, unknown>
+    expect(last_login_at).toBeUndefined()
+    expect(made).toMatchObject({ id: expect.stringMatching(UUID), role: 'user', disabled: false })
+    expect(made.created_at).not.toBe('2000')
+  })
+
+  test.each([[null], [[]], [[valid]], ['text'], [1], [true]])('answers 400 for the body %j', async (body) => {
     expect((await post('/auth/register', body)).status).toBe(400)
   })
 
@@ -167,7 +177,13 @@ describe('POST /auth/login', () => {
     expect(response.status).toBe(200)
     expect(response.headers.get('cache-control')).toBe('no-store')
     const body = (await response.json()) as Record<string, unknown>
-    expect(body).toEqual({ access_token: expect.any(String), token_type: 'Bearer', expires_in: 900 })
+    expect(body).toEqual({
+      access_token: expect.any(String),
+      refresh_token: expect.stringMatching(/^hfr_[0-9A-Za-z]{92}$/),
+      token_type: 'Bearer',
+      expires_in: 900,
+      refresh_expires_in: 2_592_000,
+    })
     const me = await accounts.me(`Bearer ${body['access_token'] as string}`)
     expect(me.status).toBe(200)
     expect(me.headers.get('cache-control')).toBe('no-store')

@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-const PREAMBLE = `import { defineResource, everyone, owner, problem, route, t, type RecordOf } from 'hipflask'
+const PREAMBLE = `import { defineResource, defineUsers, everyone, owner, problem, route, t, type RecordOf } from 'hipflask'
 const schema = t.Object({
   price: t.Number({ minimum: 0 }),
   kind: t.Enum(['memo', 'task'], { default: 'memo' }),
@@ -25,7 +25,7 @@ const schema = t.Object({
 const things = { name: 'things', schema } as const
 const at = { method: 'GET', path: '/:id/x', access: everyone() } as const
 const number = t.Object({ a: t.Number() })
-export { owner, problem, route, number, at, things, type RecordOf }`
+export { defineUsers, owner, problem, route, number, at, things, type RecordOf }`
 
 const RIGHT = `${PREAMBLE}
 const items = defineResource({
@@ -64,6 +64,9 @@ const items = defineResource({
 export const first = defineResource({ ...things, hooks: { beforeCreate: () => ({ price: 3, kind: 'task', note: null, slug: '', place: { city: '' } }) } })
 export const second = defineResource({ ...things, hooks: { beforeCreate: (item) => { item.price = 1; return item } }, validate: async () => {} })
 export const item: RecordOf<typeof items> = null!
+const accounts = defineUsers({ profile: t.Object({ age: t.Optional(t.Integer()), plan: t.Enum(['free', 'paid']) }) })
+export const user: RecordOf<typeof accounts> = null!
+export const own: [string, string, string | undefined, boolean, number | undefined, 'free' | 'paid'] = [user.id, user.role, user.email, user.disabled, user.age, user.plan]
 export const parts: [string, number, 'memo' | 'task', string | null] = [item.id, item.price, item.kind, item.owner_id]
 `
 
@@ -114,6 +117,9 @@ const MISTAKES: [string, string][] = [
   ['no slash', "route({ ...at, path: 'x', handler: () => ({}) })"],
   ['unknown method', get("method: 'HEAD', handler: () => ({})")],
   ['search in a number', 't.Number({ search: true })'],
+  ['a profile that is no object', 'defineUsers({ profile: t.String() })'],
+  ['unknown option of accounts', 'defineUsers({ profile: t.Object({}), roles: [] })'],
+  ['no profile', 'defineUsers({})'],
 ]
 
 test('an editor without node_modules takes hooks, validate, compute and routes that are right', async () => {

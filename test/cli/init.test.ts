@@ -9,7 +9,13 @@ import { checkTypes, faultyLines, foundMistakes } from '../support/type-check.ts
 import { run } from './run.ts'
 
 const ROOT = join(import.meta.dir, '../..')
-const FILES = ['.env.example', '.hipflask/hipflask.d.ts', 'resources/items.ts', 'tsconfig.json']
+const FILES = [
+  '.env.example',
+  '.hipflask/hipflask.d.ts',
+  'resources/items.ts',
+  'resources/users.ts',
+  'tsconfig.json',
+]
 
 let parent: string
 let folder: string
@@ -91,6 +97,7 @@ describe('hipflask init', () => {
       folder,
       files: [
         { path: 'resources/items.ts', outcome: 'kept' },
+        { path: 'resources/users.ts', outcome: 'kept' },
         { path: '.env.example', outcome: 'written' },
         { path: '.hipflask/hipflask.d.ts', outcome: 'kept' },
         { path: 'tsconfig.json', outcome: 'differs' },

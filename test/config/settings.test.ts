@@ -165,6 +165,30 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
     ],
     invalid: ['', '0', '-1', '86401', '1.5', '15m'],
   },
+  refreshTokenSeconds: {
+    valid: [
+      ['1', 1],
+      ['2592000', 2_592_000],
+      ['31536000', 31_536_000],
+    ],
+    invalid: ['', '0', '-1', '31536001', '1.5', '30d'],
+  },
+  refreshGraceSeconds: {
+    valid: [
+      ['0', 0],
+      ['10', 10],
+      ['300', 300],
+    ],
+    invalid: ['', '-1', '301', '00', '1.5', 'off'],
+  },
+  sessionSeconds: {
+    valid: [
+      ['1', 1],
+      ['7776000', 7_776_000],
+      ['315360000', 315_360_000],
+    ],
+    invalid: ['', '0', '-1', '315360001', '1.5', '90d'],
+  },
   jwtAlgorithm: {
     valid: ['EdDSA', 'ES256', 'RS256', 'HS256'].map((name) => [name, name]),
     invalid: [...OF_CHOICES, 'none', 'HS512', 'hs256', 'EDDSA', 'Ed25519'],

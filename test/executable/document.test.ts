@@ -18,8 +18,8 @@ afterAll(() => server.stop())
 
 const credentials = basic(ADMIN.email, ADMIN.password)
 
-/** The ids of what has been created, by resource. */
-const ids = new Map<string, string>()
+/** The ids of what has been created, by resource, and one of a session that is not there. */
+const ids = new Map<string, string>([['sessions', '01991f6e-8c00-7000-8000-000000000002']])
 
 /** Parameters that must be given and are not an id. */
 const PARAMETERS: Readonly<Record<string, string>> = { unit: 'day', kind: 'well', title: 'text' }
@@ -32,8 +32,25 @@ const REFERENCES: Readonly<Record<string, () => unknown>> = {
   sequel_of: () => undefined,
 }
 
+/** By path: what an example can't know of this server. */
+const VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  '/api/users': { email: 'made@example.com' },
+  '/api/users/{id}': { email: 'made@example.com' },
+  '/auth/me': { email: ADMIN.email },
+}
+
 /** Operations that do not succeed here, and what they answer instead. */
-const FAILURES: Readonly<Record<string, number>> = { 'postArticles.byId.race': 409 }
+const FAILURES: Readonly<Record<string, number>> = {
+  'postArticles.byId.race': 409,
+  refreshTokens: 401,
+  // Basic has no session.
+  logout: 400,
+  endSession: 404,
+  // The example does not know the password.
+  changePassword: 401,
+  // The last administrator.
+  deleteOwnAccount: 409,
+}
 
 function pathOf({ template, node }: Operation): string {
   const resource = template.split('/')[2] ?? ''
@@ -49,22 +66,31 @@ function pathOf({ template, node }: Operation): string {
   return query.length === 0 ? path : `${path}?${query.join('&')}`
 }
 
-function bodyOf({ node }: Operation): string | undefined {
+function bodyOf({ node, template }: Operation): string | URLSearchParams | undefined {
+  const form = node.requestBody?.content['application/x-www-form-urlencoded']
+  if (form !== undefined) return new URLSearchParams(form.example as Record<string, string>)
   const content = node.requestBody?.content['application/json']
   if (content === undefined) return undefined
   const example = structuredClone(content.example) as Record<string, unknown>
   for (const name of Object.keys(example)) {
     if (REFERENCES[name] !== undefined) example[name] = REFERENCES[name]()
   }
-  return JSON.stringify(example)
+  return JSON.stringify({ ...example, ...VALUES[template] })
 }
+
+/** Where Basic is no e-mail and password but an OAuth client's. */
+const isOfClient = ({ template }: Operation) => ['/auth/token', '/auth/revoke'].includes(template)
 
 async function call(operation: Operation, headers: Record<string, string> = {}): Promise<Exchange> {
   const { method } = operation
   const [path, body] = [pathOf(operation), bodyOf(operation)]
   const response = await server.fetch(path, {
     method,
-    headers: { ...credentials, 'content-type': 'application/json', ...headers },
+    headers: {
+      ...(isOfClient(operation) ? {} : credentials),
+      ...(body instanceof URLSearchParams ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { body }),
   })
   const exchange = { method, path, status: response.status, headers: response.headers }
@@ -117,7 +143,8 @@ test('every documented operation answers as it is described', async () => {
         expect([operationId, headers.get('content-type')?.split(';')[0]]).toEqual([operationId, accept])
       }
     }
-    if ('204' in operation.node.responses && method !== 'DELETE') {
+    const has = (status: string) => status in operation.node.responses
+    if (has('204') && has('200') && method !== 'DELETE' && !(operationId in FAILURES)) {
       const { status } = await expectDescribed(operation, { prefer: 'return=minimal' })
       expect([operationId, status]).toEqual([operationId, 204])
     }

@@ -6,8 +6,12 @@ import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
+import { SESSIONS_MAX, USER_AGENT_LENGTH_MAX } from '../../src/auth/sessions.ts'
+import { USERS_CREATE_MAX } from '../../src/auth/users-resource.ts'
 import { describeFallback, settingNames, settingOf, variableOf } from '../../src/config/settings.ts'
 import { errorCodes, messageOf, statusOf } from '../../src/core/errors.ts'
+import { SCOPES_MAX } from '../../src/auth/api-key-request.ts'
+import { KEYS_MAX } from '../../src/auth/api-keys.ts'
 import { MAX_DEPTH, MAX_PROPERTIES } from '../../src/http/json.ts'
 import { MAX_PARAMETERS } from '../../src/http/query-parameters.ts'
 import { MAX_DETAILS } from '../../src/http/validate.ts'
@@ -149,7 +153,7 @@ describe('the resource files of README.md', () => {
   const folder = makeFolder()
 
   test('are each a file of the resources folder', () => {
-    const names = ['books', 'trips', 'posts', 'tickets', 'notes', 'directors', 'films', 'tools']
+    const names = ['books', 'trips', 'posts', 'tickets', 'notes', 'directors', 'films', 'users', 'tools']
     expect(Object.keys(files)).toEqual(names.map((name) => `resources/${name}.ts`))
   })
 
@@ -177,6 +181,7 @@ describe('the resource files of README.md', () => {
       ...tableOf(README, ['Option', 'For', 'What it does']),
       ...tableOf(README, ['Option', 'What it is']),
       ...tableOf(README, ['Option of a route', 'What it is']),
+      ...tableOf(README, ['Option of accounts', 'What it is']),
     ].flatMap(([names = '']) => names.split(', '))
     expect(named.filter((name) => !known.has(name))).toEqual([])
     // Every option of a resource, a field and a route is told.
@@ -228,6 +233,7 @@ describe('the tables of README.md are those of the source', () => {
       'Lists and objects within each other': counted(MAX_DEPTH),
       'Properties of one object': counted(MAX_PROPERTIES),
       'Records in one POST': counted(MAX_RECORDS),
+      'Accounts in one POST': counted(USERS_CREATE_MAX),
       'Query parameters': counted(MAX_PARAMETERS),
       'Conditions of a filter': counted(MAX_CONDITIONS),
       'Values of an in or nin': counted(MAX_IN_VALUES),
@@ -242,11 +248,15 @@ describe('the tables of README.md are those of the source', () => {
       'Characters of an Idempotency-Key': counted(MAX_KEY_LENGTH),
       'Hours that an answer is kept for it': counted(ANSWER_LIFETIME_MS / 3_600_000),
       'Reads without an index that wait': `${READS_WAITING_MAX}; ${READERS_MAX} run at once`,
+      'API keys of an account': counted(KEYS_MAX),
+      'Scopes of an API key': counted(SCOPES_MAX),
       'Seconds of a hook': counted(HOOK_TIMEOUT_MS / 1000),
       'Hooks that call each other by store': `${HOOK_DEPTH_MAX} deep`,
       'Records of one store list': `${counted(LIST_LIMIT_MAX)}; 100 unless it says`,
       'Bytes of a row to import': `${ROW_BYTES_MAX / 1024 / 1024} MiB`,
       'Faults that one answer or import lists': counted(MAX_DETAILS),
+      'Sessions of an account': counted(SESSIONS_MAX),
+      'Characters of a user agent that are kept': counted(USER_AGENT_LENGTH_MAX),
       'Changes of one record that wait': counted(MAX_WAITING),
       'Writes that wait': counted(QUEUE_MAX),
       'Parts of a filter in a rule': filter,

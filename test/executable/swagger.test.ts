@@ -8,6 +8,7 @@ import { rawRequest, startServer, type RunningServer } from '../support/executab
 import { ADMIN } from '../support/world.ts'
 
 const CREATE = '#operations-items-createItems'
+const READ_ACCOUNT = '#operations-Accounts-getOwnAccount'
 const TEST_TIMEOUT_MS = 30_000
 const FLASK = { name: 'Flask from a browser', price: 12.5 }
 
@@ -72,6 +73,38 @@ describe.if(hasBrowser())('Swagger UI', () => {
     },
     TEST_TIMEOUT_MS,
   )
+
+  test(
+    'Authorize signs in by e-mail and password for an access token, and Try it out sends that',
+    async () => {
+      await click('.auth-wrapper .authorize')
+      await click('.auth-container ::-p-text(Logout)')
+      await fill('#oauth_username', ADMIN.email)
+      await fill('#oauth_password', ADMIN.password)
+      await click('.auth-container:has(#oauth_username) button.authorize')
+      await visit.page.waitForSelector('.auth-container ::-p-text(Logout)')
+      await click('.close-modal')
+      const asked = visit.page.waitForRequest((request) => request.url() === `${server.url}/auth/me`)
+      await click(`${READ_ACCOUNT} .opblock-summary-control`)
+      await click(`${READ_ACCOUNT} .execute`)
+      expect((await asked).headers()['authorization']).toStartWith('Bearer eyJ')
+      await visit.page.waitForSelector(
+        `${READ_ACCOUNT} .live-responses-table .response-col_status ::-p-text(200)`,
+      )
+      expect(visit.requests).toContain(`${server.url}/auth/token`)
+    },
+    TEST_TIMEOUT_MS,
+  )
+
+  test('Authorize offers every way to sign in', async () => {
+    await click('.auth-wrapper .authorize')
+    const names = await visit.page.$$eval('.auth-container h4', (heads) =>
+      heads.map((head) => head.textContent),
+    )
+    const shown = names.map((name) => /^\w+/.exec(name ?? '')?.[0])
+    expect(new Set(shown)).toEqual(new Set(['basicAuth', 'bearerAuth', 'apiKeyAuth', 'oauth2Auth']))
+    await click('.close-modal')
+  })
 
   test('has complained of nothing and asked no other origin', async () => {
     const picture = join(mkdtempSync(join(tmpdir(), 'hipflask-swagger-')), 'swagger.png') as `${string}.png`

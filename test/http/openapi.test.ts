@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { AppError, errorCodes } from '../../src/core/errors.ts'
+import { formBody } from '../../src/http/form.ts'
 import { buildDocument } from '../../src/http/openapi.ts'
 import { errorBody, problemBody } from '../../src/http/problem.ts'
 import { json, route, type JsonSchema, type Route } from '../../src/http/route.ts'
@@ -87,16 +88,77 @@ test.each([
 
 const BASIC = { basicAuth: [] }
 const BEARER = { bearerAuth: [] }
+const OAUTH = { oauth2Auth: [] }
+const keyOf = (...scopes: string[]) => ({ apiKeyAuth: scopes })
 
 test.each([
-  ['everyone', 'get', '/api/items', [{}, BASIC, BEARER]],
-  ['everyone or a role', 'get', '/api/items/{id}', [{}, BASIC, BEARER]],
-  ['a function, which may let anyone pass', 'patch', '/api/items/{id}', [{}, BASIC, BEARER]],
-  ['whoever signed in', 'post', '/api/items', [BASIC, BEARER]],
-  ['the owner', 'delete', '/api/items/{id}', [BASIC, BEARER]],
+  ['everyone', 'get', '/api/items', [{}, BASIC, BEARER, keyOf('items:read'), OAUTH]],
+  ['everyone or a role', 'get', '/api/items/{id}', [{}, BASIC, BEARER, OAUTH]],
+  ['a function, which may let anyone pass', 'patch', '/api/items/{id}', [{}, BASIC, BEARER, OAUTH]],
+  ['whoever signed in', 'post', '/api/items', [BASIC, BEARER, keyOf('items:write'), OAUTH]],
+  ['any key too', 'get', '/auth/me', [BASIC, BEARER, keyOf(), OAUTH]],
+  ['the owner', 'delete', '/api/items/{id}', [BASIC, BEARER, OAUTH]],
   ['anyone, no credential looked at', 'post', '/auth/login', []],
 ])('security of a route for %s', (_, method, path, security) => {
   expect(document.paths[path][method].security).toEqual(security)
+})
+
+describe('a route for OAuth clients', () => {
+  const form = formBody(t.Object({ token: t.String() }, { title: 'TokenForm' }), { token: 'x' })
+  const made = build([
+    ...createExampleRoutes(),
+    route({
+      method: 'POST',
+      path: '/auth/revoke',
+      operationId: 'revoke',
+      summary: 'Revoke',
+      tag: 'Accounts',
+      access: everyone(),
+      credentials: 'ignored',
+      errorShape: 'oauth',
+      body: form,
+      responses: { 200: { description: 'Done' } },
+      handler: ({ reply }) => reply(200, undefined),
+    }),
+  ])
+  const operation = made.paths['/auth/revoke'].post
+
+  test('has a form for its body, with an example', () => {
+    expect(operation.requestBody.content).toEqual({
+      'application/x-www-form-urlencoded': {
+        schema: { $ref: '#/components/schemas/TokenForm' },
+        example: { token: 'x' },
+      },
+    })
+  })
+
+  test('answers every error in the shape of OAuth', () => {
+    const failures = Object.entries<{ $ref: string }>(operation.responses).filter(
+      ([status]) => status !== '200',
+    )
+    expect(failures.map(([status]) => status)).toEqual(['400', '406', '408', '413', '415', '500', '503'])
+    for (const [, { $ref }] of failures) {
+      const { content } = made.components.responses[$ref.split('/').at(-1) as string]
+      expect(Object.keys(content)).toEqual(['application/json'])
+      expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/hipflask.OAuthError' })
+    }
+  })
+
+  test('passes the rules of Redocly, and its examples their schemas', async () => {
+    expect(await lintDocument(made)).toEqual([])
+    expect(checkExamples(made).invalid).toEqual([])
+  })
+})
+
+test('the document offers every way to sign in', () => {
+  const { securitySchemes } = document.components
+  expect(Object.keys(securitySchemes)).toEqual(['basicAuth', 'bearerAuth', 'apiKeyAuth', 'oauth2Auth'])
+  expect(securitySchemes.apiKeyAuth).toMatchObject({ type: 'apiKey', in: 'header', name: 'X-API-Key' })
+  // Without a host: it is the server's, by whatever name it was reached.
+  expect(securitySchemes.oauth2Auth.flows).toEqual({
+    password: { tokenUrl: '/auth/token', refreshUrl: '/auth/token', scopes: {} },
+    clientCredentials: { tokenUrl: '/auth/token', scopes: {} },
+  })
 })
 
 describe('an operation', () => {

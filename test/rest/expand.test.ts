@@ -64,6 +64,15 @@ describe('a page of four', () => {
     expect(await names(admin, 'author')).toEqual(['Ada', 'Eve', 'Ada', null])
   })
 
+  test('shows a key what its owner may read of authors where its scopes reach, else what anybody may', async () => {
+    const keyOf = (scope: string): Principal => ({ ...user, kind: 'key', scopes: [scope] })
+    expect(await names(keyOf('authors:read'), 'author')).toEqual(['Ada', 'Eve', 'Ada', null])
+    expect(await names(keyOf('*'), 'author')).toEqual(['Ada', 'Eve', 'Ada', null])
+    expect(await names(keyOf('books:read'), 'author')).toEqual(['Ada', null, 'Ada', null])
+    expect(await names(keyOf('authors:write'), 'author')).toEqual(['Ada', null, 'Ada', null])
+    expect(await names(keyOf('authors:read'), 'editor')).toEqual([null, null, null, null])
+  })
+
   test('shows no editor to whom the rule refuses all, without a query', async () => {
     queries.length = 0
     expect(await names(ANONYMOUS, 'editor')).toEqual([null, null, null, null])

@@ -4,6 +4,7 @@ import { AppError } from '../../src/core/errors.ts'
 import { newUuid } from '../../src/core/ids.ts'
 import type { Filter, SortKey } from '../../src/storage/query.ts'
 import {
+  type Id,
   type Row,
   type Step,
   type Store,
@@ -11,6 +12,7 @@ import {
   BrokenReferenceError,
   StaleError,
   UniqueError,
+  UnmetError,
 } from '../../src/storage/store.ts'
 import { TABLES, VISITS, book, person, thing, visit } from './tables.ts'
 
@@ -367,6 +369,44 @@ function commitTests(current: Current): void {
     const row = await one(current(), thing({ name: 'a', done: true }))
     expect(await one(current(), { kind: 'delete', table: 'things', id: 1 })).toEqual(row)
     expect(await current().get('things', 1)).toBeUndefined()
+  })
+
+  test('a commit goes on where a row is as required after the steps before, and gives no row for that', async () => {
+    const store = current()
+    const [first, second] = await add(
+      store,
+      thing({ name: 'a', done: true }),
+      thing({ name: 'b', done: true }),
+    )
+    const where = { done: true, name: { in: ['a', 'b'] } }
+    const undo = (row: Row | undefined): Step[] => [
+      { kind: 'update', table: 'things', id: row?.id as Id, values: { done: false } },
+      { kind: 'require', table: 'things', where },
+    ]
+    expect(await store.commit(undo(first))).toEqual([{ ...first, _version: 2, done: false } as Row])
+    expect(await outcome(store.commit(undo(second)))).toBeInstanceOf(UnmetError)
+    expect(await store.get('things', second?.id as Id)).toEqual(second as Row)
+    expect(await outcome(store.commit([{ kind: 'require', table: 'things', where }]))).toEqual([])
+    expect(
+      await outcome(store.commit([{ kind: 'require', table: 'things', where: { name: 'c' } }])),
+    ).toBeInstanceOf(UnmetError)
+  })
+
+  test('of commits at once that each take one of the rows that all require, one fails', async () => {
+    const store = current()
+    const rows = await add(store, ...Array.from({ length: 50 }, () => thing({ done: true })))
+    const outcomes = await Promise.all(
+      rows.map(({ id }) =>
+        outcome(
+          store.commit([
+            { kind: 'delete', table: 'things', id },
+            { kind: 'require', table: 'things', where: { done: true } },
+          ]),
+        ),
+      ),
+    )
+    expect(outcomes.filter((one) => one instanceof UnmetError)).toHaveLength(1)
+    expect(await store.count('things')).toBe(1)
   })
 
   test('the id of a deleted row is never given again', async () => {

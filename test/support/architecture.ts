@@ -48,6 +48,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'dist/favicon-32x32.png.gz': ['http/docs.ts'],
   'dist/hipflask.d.ts.txt': ['cli/'],
   'dist/starter-items.ts.txt': ['cli/'],
+  'dist/starter-users.ts.txt': ['cli/'],
   'dist/swagger-ui-bundle.js.gz': ['http/docs.ts'],
   'dist/swagger-ui.css.gz': ['http/docs.ts'],
 }
@@ -59,7 +60,7 @@ const CORE_FILES = ['clock.ts', 'errors.ts', 'eventual.ts', 'ids.ts', 'logger.ts
 const FORBIDDEN_FOLDERS = ['utils', 'helpers', 'common', 'shared', 'types']
 const FILE_LINES_MAX = 400
 /** All public types are in one file, so that the compiler's output for it is the whole hipflask.d.ts of an editor. */
-const LONGER_FILES: Readonly<Record<string, number>> = { 'sdk.ts': 520 }
+const LONGER_FILES: Readonly<Record<string, number>> = { 'sdk.ts': 560 }
 
 export const ladder: ArchitectureRule = (sources) =>
   eachImport(sources, ({ at, from, target }) => {

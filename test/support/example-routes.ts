@@ -1,4 +1,5 @@
 // A route table like that of a served resource, for tests of the document and of the pages made from it.
+import { ANY_SCOPE } from '../../src/access/scopes.ts'
 import { AppError } from '../../src/core/errors.ts'
 import { createHealthRoutes } from '../../src/http/health.ts'
 import { createRootRoutes } from '../../src/http/root.ts'
@@ -79,6 +80,7 @@ function itemRoutes(created: Item[]): Route[] {
       operationId: 'listItems',
       summary: 'List items',
       access: everyone(),
+      scope: 'items:read',
       query: t.Object({
         page: t.Optional(t.Integer({ minimum: 1, maximum: 1000, default: 1, description: 'From 1' })),
         limit: t.Integer({ minimum: 1, maximum: 100, deprecated: true }),
@@ -100,6 +102,7 @@ function itemRoutes(created: Item[]): Route[] {
       operationId: 'createItem',
       summary: 'Create an item, or several',
       access: signedIn(),
+      scope: 'items:write',
       body: body(ONE_OR_MANY),
       responses: { 201: { ...item('The item'), headers: { Location: 'Where the item is' } } },
       errors: ['conflict'],
@@ -201,6 +204,7 @@ function accountRoutes(): Route[] {
       operationId: 'readOwnAccount',
       summary: 'Read your account',
       access: signedIn(),
+      scope: ANY_SCOPE,
       responses: { 200: json('The user', User, { example: user }) },
       handler: ({ principal }) => {
         if (principal.id === null) throw new AppError('not_found')

@@ -109,7 +109,8 @@ export function withoutChance(text: string): string {
     .replaceAll('\r\n', '\n')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
-    .replace(/"eyJ[^"]*"/g, '"<token>"')
+    .replace(/"(?:eyJ|hfr_)[^"]*"/g, '"<token>"')
+    .replace(/\bhf_\w{22}(?:_[\w…]+)?/g, (key) => (key.length > 25 ? '<key>' : '<prefix>'))
     .replace(/\bcursor=[^&"]+/g, 'cursor=<cursor>')
 }
 

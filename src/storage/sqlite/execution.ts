@@ -1,7 +1,7 @@
 // Runs the steps of one commit, one after the other, inside a transaction that someone else began and will end.
 import type { Compiler, SqlStatement } from '../compile.ts'
-import { StaleError } from '../store.ts'
-import type { Delete, Insert, Operation, Row, Step, Sweep, Table, Update } from '../store.ts'
+import { StaleError, UnmetError } from '../store.ts'
+import type { Delete, Insert, Operation, Require, Row, Step, Sweep, Table, Update } from '../store.ts'
 import { translateWriteError } from './errors.ts'
 import type { RawRow, Statements } from './statements.ts'
 import type { TotalChange } from './totals.ts'
@@ -20,7 +20,7 @@ export type WriteStep = Step | ({ kind: 'sweep' } & Sweep)
 
 /** What one commit did. */
 export interface Written {
-  /** The row of each step. */
+  /** The row of each operation. */
   rows: readonly Row[]
   totals: readonly TotalChange[]
 }
@@ -34,21 +34,14 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
     let raw: RawRow | undefined
     try {
       raw =
-        operation.kind === 'insert' ? insert(operation) : statements.first(compileChange(compiler, operation))
+        operation.kind === 'insert'
+          ? insert(operation, options)
+          : statements.first(compileChange(compiler, operation))
     } catch (error) {
       throw translateWriteError(error, step)
     }
     if (raw === undefined) throw new StaleError(`No row of ${operation.table} meets the conditions`)
     return decode(operation.table, raw)
-  }
-
-  function insert(operation: Insert): RawRow | undefined {
-    const statement = compiler.insert(operation)
-    const { row } = statement
-    if (row === undefined) return statements.first(statement)
-    const rowNumber = statements.insert(statement)
-    row['id'] ??= rowNumber
-    return row
   }
 
   /** How many living rows there are more, or less, by the operation. */
@@ -82,7 +75,8 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
     const totals: TotalChange[] = []
     for (const [index, step] of steps.entries()) {
       const operation = typeof step === 'function' ? step(rows) : step
-      if (operation === undefined) continue
+      if (operation?.kind === 'require') checkRequired(operation, options)
+      if (operation === undefined || operation.kind === 'require') continue
       if (operation.kind === 'sweep') return sweep(operation)
       const wasAlive = isAliveBefore(operation)
       const row = write(operation, index)
@@ -93,6 +87,21 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
     }
     return { rows, totals }
   }
+}
+
+function insert(operation: Insert, { compiler, statements }: ExecutionOptions): RawRow | undefined {
+  const statement = compiler.insert(operation)
+  const { row } = statement
+  if (row === undefined) return statements.first(statement)
+  const rowNumber = statements.insert(statement)
+  row['id'] ??= rowNumber
+  return row
+}
+
+function checkRequired({ table, where }: Require, { compiler, statements }: ExecutionOptions): void {
+  const statement = compiler.count({ table, where, limit: 1 })
+  if (statement !== undefined && statements.first(statement)?.['total'] === 1) return
+  throw new UnmetError(`No row of ${table} is as required`)
 }
 
 function compileChange(compiler: Compiler, operation: Update | Delete): SqlStatement {
