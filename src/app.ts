@@ -140,6 +140,7 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
     registration: config.registration,
     resources,
     loginRate: config.loginRateLimit,
+    oidc: { ...oidcOf(config), secret: await store.secret('oidc') },
   })
   const hint = await auth.ensureAdministrator({ email: config.adminEmail, password: config.adminPassword })
   if (hint !== undefined) logger.warn(hint)
@@ -190,6 +191,16 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
         throw translateStartError(error, databaseOf(config, resources).path)
       }
     },
+  }
+}
+
+function oidcOf({ oidc: providers, oidcRedirects, trustedIssuers, publicUrl, env }: Config) {
+  return {
+    providers,
+    redirects: oidcRedirects ?? [],
+    trustedIssuers: trustedIssuers ?? [],
+    publicUrl,
+    isProduction: env === 'production',
   }
 }
 

@@ -7,6 +7,7 @@ import { newUuid, UUID_PATTERN } from '../core/ids.ts'
 import { headerNamesOf } from './algorithms.ts'
 import { setBounded } from './bounded-map.ts'
 import { invalidToken, tokenExpired } from './challenges.ts'
+import { isLowS, withLowS } from './low-s.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { SigningKey } from './signing-keys.ts'
 
@@ -80,6 +81,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const now = () => Math.floor(clock() / 1000)
 
   const verifyAnew = async (token: string, key: SigningKey): Promise<AccessClaims> => {
+    if (key.algorithm === 'ES256' && !isLowS(signatureOf(token))) throw invalidToken()
     const payload = await made(verifiers, key, () => createVerifier(key, issuer))(token)
     const claims = payload === undefined ? undefined : readClaims(payload, key.kid)
     if (claims === undefined) throw invalidToken()
@@ -89,12 +91,13 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   }
   return {
     lifetimeSeconds,
-    issue({ userId, sessionId, role, clientId, lifetimeSeconds: own = lifetimeSeconds }) {
+    async issue({ userId, sessionId, role, clientId, lifetimeSeconds: own = lifetimeSeconds }) {
       const key = keys.signing()
       const exp = now() + Math.floor(Math.min(own, lifetimeSeconds))
       const claims = { sub: userId, sid: sessionId, jti: newUuid(), exp }
       const more = { ...(role !== null && { role }), ...(clientId !== undefined && { client_id: clientId }) }
-      return made(signers, key, () => createSigner(key, issuer)).sign({ ...claims, ...more })
+      const token = await made(signers, key, () => createSigner(key, issuer)).sign({ ...claims, ...more })
+      return key.algorithm === 'ES256' ? withLowS(token) : token
     },
     verify(token) {
       const known = cache.get(token)
@@ -176,6 +179,10 @@ function keyIdOf(token: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+function signatureOf(token: string): Uint8Array {
+  return Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')
 }
 
 function isCanonical(part: string): boolean {

@@ -7,7 +7,7 @@ import { createEngine, type Engine, type EngineOptions } from '../rest/engine.ts
 import { recordReader, type ApiRecord } from '../rest/record.ts'
 import type { Caller } from '../rest/records.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
-import type { Row, Store } from '../storage/store.ts'
+import type { Operation, Row, Store } from '../storage/store.ts'
 import { createAccountGuard } from './account-guard.ts'
 import { createAudit, type Audit } from './audit.ts'
 import { createPasswords, type Passwords } from './passwords.ts'
@@ -28,7 +28,8 @@ export function createAccountEngine(options: AccountEngineOptions): Engine {
 
 export interface NewAccount {
   name: string
-  email: string
+  /** Without one nobody can sign in to it by password. */
+  email?: string
   /** Without one it can't sign in by password. */
   password?: string
   /** `user` unless given. */
@@ -38,6 +39,8 @@ export interface NewAccount {
 /** Throws AppError: `validation_failed` with every fault, `not_found`, or `conflict` for a taken e-mail and the last administrator. */
 export interface Accounts {
   create(account: NewAccount): Promise<ApiRecord>
+  /** Makes an account together with what `also` makes of its row, or neither; gives its id. */
+  createWith(account: NewAccount, also: (rows: readonly Row[]) => Operation): Promise<string>
   /** In the order in which they were made; those after an id, at most `limit`. */
   list(options: { after?: string | undefined; limit: number }): Promise<ApiRecord[]>
   setRole(email: string, role: string): Promise<ApiRecord>
@@ -63,6 +66,10 @@ export function createAccounts({ engine, store, resources }: AccountsOptions): A
     async create(account) {
       const [row] = await records.create(account, operator())
       return toRecord(row as Row)
+    },
+    async createWith(account, also) {
+      const [row] = await records.create(account, { ...operator(), also })
+      return String(row?.id)
     },
     async list({ after, limit }) {
       const where = after === undefined ? undefined : { id: { gt: after } }

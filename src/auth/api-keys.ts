@@ -175,6 +175,12 @@ function createMaker(store: Store, clock: Clock): ApiKeys['create'] {
       }
       try {
         const [row] = await store.commit([{ kind: 'insert', table, id, values }])
+        // Another process may have made keys meanwhile: of too many the latest go.
+        const kept = await store.list({ table, where: { user_id: userId }, limit: KEYS_MAX })
+        if (!kept.some((one) => one.id === id)) {
+          await store.commit([{ kind: 'delete', table, id }])
+          throw tooManyKeys()
+        }
         return { row: keyOf(row as Row), text }
       } catch (error) {
         // The account was deleted in this moment.

@@ -21,9 +21,12 @@ export type SecurityEvent =
   | 'sessions.ended'
   | 'refresh.reused'
   | 'token.revoked'
+  | 'credential.refused'
   | 'key.created'
   | 'key.revoked'
   | 'keys.rotated'
+  | 'identity.linked'
+  | 'identity.removed'
 
 export interface AuditFields {
   /** Whose account, session or key it is. */
@@ -59,16 +62,24 @@ const MESSAGES: Readonly<Record<SecurityEvent, string>> = {
   'role.changed': 'The role of an account was changed',
   'session.refreshed': 'A session was refreshed',
   'session.ended': 'A session was ended',
-  'sessions.ended': 'All other sessions of an account were ended',
+  'sessions.ended': 'Sessions of an account were ended',
   'refresh.reused': 'A spent refresh token was used again, its session was ended',
   'token.revoked': 'A token was revoked',
+  'credential.refused': 'A token or key was refused',
   'key.created': 'An API key was made',
   'key.revoked': 'An API key was revoked',
   'keys.rotated': 'A new signing key was made',
+  'identity.linked': 'An identity of another issuer was linked to an account',
+  'identity.removed': 'An identity of another issuer was taken from an account',
 }
 
 /** What an attack looks like is a warning, everything else is information. */
-const WARNINGS: ReadonlySet<SecurityEvent> = new Set(['login.failed', 'login.limited', 'refresh.reused'])
+const WARNINGS: ReadonlySet<SecurityEvent> = new Set([
+  'login.failed',
+  'login.limited',
+  'refresh.reused',
+  'credential.refused',
+])
 
 export function createAudit(logger: Logger): Audit {
   return (event, fields) => {

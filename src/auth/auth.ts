@@ -18,6 +18,7 @@ import { createBasicVerifier } from './basic.ts'
 import type { KeyRing } from './key-ring.ts'
 import { createLoginLimits, type LoginLimitsOptions } from './login-limits.ts'
 import { createOAuthRoutes } from './oauth-routes.ts'
+import { createOidc, type OidcSettings } from './oidc/oidc.ts'
 import { createOwnAccount } from './own-account.ts'
 import { createPasswords } from './passwords.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
@@ -43,6 +44,7 @@ export interface AuthOptions {
   /** All of them, accounts among them. */
   resources: readonly ResourceDefinition[]
   loginRate: LoginLimitsOptions['rate']
+  oidc: OidcSettings
 }
 
 export interface Auth {
@@ -73,18 +75,31 @@ export function createAuth(options: AuthOptions): Auth {
   const tokenPairs = createTokenPairs({ ...options, accessTokens, refreshTokens, audit })
   const sweep = startSessionSweep({ store, clock })
   const shared = { store, signIn, tokenPairs, audit, clock }
-  const verifyBasic = createBasicVerifier({ store, signIn })
+  const verifyBasic = createBasicVerifier({ store, signIn, audit })
   const engine = createAccountEngine({ resources, store, clock, logger, passwords, audit })
   const account = createOwnAccount({ engine, store, resources, signIn, limits, audit, clock })
   const accounts = createAccounts({ engine, store, resources })
+  const names = resources.map(({ name }) => name)
+  const oidc = createOidc({ ...options.oidc, store, accounts, audit, clock, logger, resources: names })
+  const { codes, outsideTokens } = oidc
+  const authenticate = createAuthenticator({
+    store,
+    accessTokens,
+    apiKeys,
+    outsideTokens,
+    verifyBasic,
+    audit,
+    clock,
+  })
   return {
     engine,
-    authenticate: createAuthenticator({ store, accessTokens, apiKeys, verifyBasic, clock }),
+    authenticate,
     routes: [
       ...createAccountRoutes({ account, resources, registration }),
       ...createSessionRoutes(shared),
-      ...createOAuthRoutes({ ...shared, accessTokens, refreshTokens, apiKeys, issuer }),
-      ...createApiKeyRoutes({ apiKeys, audit, clock, resources: resources.map(({ name }) => name) }),
+      ...createOAuthRoutes({ ...shared, accessTokens, refreshTokens, apiKeys, codes, issuer }),
+      ...createApiKeyRoutes({ apiKeys, audit, clock, resources: names }),
+      ...oidc.routesOf({ authenticate, tokenPairs }),
     ],
     ensureAdministrator: (settings) => ensureAdministrator({ store, accounts, ...settings }),
     stop: () => {

@@ -6,6 +6,7 @@ import { AppError } from '../core/errors.ts'
 import type { Eventual } from '../core/eventual.ts'
 import type { Store } from '../storage/store.ts'
 import type { AccessTokens } from './access-tokens.ts'
+import type { Audit } from './audit.ts'
 import { API_KEY_PREFIX } from './api-key-text.ts'
 import type { ApiKeys } from './api-keys.ts'
 import type { BasicVerifier } from './basic.ts'
@@ -13,33 +14,53 @@ import { invalidToken, tokenRevoked, unknownScheme } from './challenges.ts'
 import { createCredentialCache } from './credential-cache.ts'
 import { userPrincipal, type Known } from './principals.ts'
 import { endOf, findSession, isLiving } from './sessions.ts'
-import { authTables } from './tables.ts'
+import type { OutsideTokens } from './oidc/outside-tokens.ts'
+import { principalTables } from './tables.ts'
 import { findById } from './users.ts'
 
 export interface AuthenticatorOptions {
   store: Store
   accessTokens: AccessTokens
   apiKeys: ApiKeys
+  /** Undefined where no other issuer is trusted. */
+  outsideTokens: OutsideTokens | undefined
   verifyBasic: BasicVerifier
+  audit: Audit
   clock: Clock
 }
 
 const CREDENTIAL = /^([^ ,]+)(?: +([^ ].*))?$/
 const SECOND_CREDENTIAL = /,\s*(?:bearer|basic)(?:\s|$)/i
 
-/** Takes access tokens and API keys (Bearer), API keys (X-API-Key) and e-mail and password (Basic). Every 401 carries a challenge. */
+/** Takes access tokens, ours and of trusted issuers, and API keys (Bearer), API keys (X-API-Key) and e-mail and password (Basic). Every 401 carries a challenge. */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { store, apiKeys, verifyBasic, clock } = options
-  const cache = createCredentialCache({ version: store.watch(authTables.map(({ name }) => name)), clock })
+  const { store, apiKeys, outsideTokens, verifyBasic, audit, clock } = options
+  const version = store.watch(principalTables.map(({ name }) => name))
+  const cache = createCredentialCache({ version, clock })
   const holderOf = createTokenReader(options)
 
+  /** What does not stand for anybody is told in the log, unless it is only over. */
+  const find = async (text: string, address: () => string): Promise<Known> => {
+    const isKey = text.startsWith(API_KEY_PREFIX)
+    const isOutside = !isKey && outsideTokens?.isNamedBy(text) === true
+    try {
+      if (isKey) return await apiKeys.find(text)
+      return await (isOutside ? outsideTokens.find(text) : holderOf(text))
+    } catch (error) {
+      if (error instanceof AppError && error.status === 401 && error.code !== 'token_expired') {
+        const method = isKey ? 'API key' : isOutside ? 'outside token' : 'access token'
+        audit('credential.refused', { method, ip: address(), reason: error.code })
+      }
+      throw error
+    }
+  }
   // Kept by the whole header, so that a known one is not even taken apart.
-  const byBearer = (header: string, text: string): Promise<Principal> =>
-    cache.learn(header, () => (text.startsWith(API_KEY_PREFIX) ? apiKeys.find(text) : holderOf(text)))
-  const byKey = (key: string): Eventual<Principal> => {
+  const byBearer = (header: string, text: string, address: () => string): Promise<Principal> =>
+    cache.learn(header, () => find(text, address))
+  const byKey = (key: string, address: () => string): Eventual<Principal> => {
     // A header of Authorization may be known by its text, but is no key.
     if (!key.startsWith(API_KEY_PREFIX)) throw invalidToken()
-    return cache.get(key) ?? cache.learn(key, () => apiKeys.find(key))
+    return cache.get(key) ?? cache.learn(key, () => find(key, address))
   }
 
   return ({ authorization, apiKey, address }) => {
@@ -47,11 +68,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const known = authorization === null || apiKey !== null ? undefined : cache.get(authorization)
     if (known !== undefined) return known
     if (isAmbiguous(authorization, apiKey)) throw new AppError('ambiguous_credentials')
-    if (authorization === null) return byKey(apiKey as string)
+    if (authorization === null) return byKey(apiKey as string, address)
     const [, scheme = '', value = ''] = CREDENTIAL.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer':
-        return byBearer(authorization, value)
+        return byBearer(authorization, value, address)
       case 'basic':
         return verifyBasic(value, address()).then((user) => userPrincipal(user, null))
       default:

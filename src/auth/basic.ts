@@ -5,12 +5,14 @@ import type { Store } from '../storage/store.ts'
 import { setBounded } from './bounded-map.ts'
 import { BASIC_CHALLENGE } from '../http/problem.ts'
 import { invalidCredentials } from './challenges.ts'
+import type { Audit } from './audit.ts'
 import type { SignIn } from './sign-in.ts'
 import { findByEmail, type User } from './users.ts'
 
 export interface BasicOptions {
   store: Store
   signIn: SignIn
+  audit: Audit
   /** Milliseconds of a clock that nobody sets: set back, another would let a password be known for longer. */
   monotonic?: () => number
 }
@@ -31,6 +33,7 @@ const KEY_BYTES = 32
 export function createBasicVerifier({
   store,
   signIn,
+  audit,
   monotonic = () => performance.now(),
 }: BasicOptions): BasicVerifier {
   // Of this process alone, so that a dump of the cache can't be searched with a dictionary elsewhere.
@@ -58,7 +61,10 @@ export function createBasicVerifier({
 
   return async (encoded, address) => {
     const credential = parseBasic(encoded)
-    if (credential === undefined) throw invalidCredentials(BASIC_CHALLENGE)
+    if (credential === undefined) {
+      audit('login.failed', { method: 'basic', ip: address, reason: 'malformed credential' })
+      throw invalidCredentials(BASIC_CHALLENGE)
+    }
     let user = await findByEmail(store, credential.email)
     if (user === undefined || !isKnown(digestOf(credential, user))) {
       const verified = await verify(digestOf(credential, user), credential, address)

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import listPath from '../../dist/common-passwords.txt.br' with { type: 'file' }
-import { normalizePassword } from './passwords.ts'
+import { PASSWORD_LENGTH_MIN, normalizePassword } from './passwords.ts'
 
 /** One to a line, sorted, with a line end before the first and behind the last. ASCII in lower case. */
 let list: string | undefined
@@ -14,10 +14,26 @@ let list: string | undefined
  */
 export function isCommonPassword(password: string): boolean {
   const folded = foldPassword(password)
+  if (isTrivial(folded)) return true
   if (folded.includes('\n')) return false
   // At the first check, for it takes 2 ms and 170 KB. A search of the text takes 60 µs, where a set would take a megabyte.
   list ??= brotliDecompressSync(readFileSync(listPath)).toString('latin1')
   return list.includes(`\n${folded}\n`)
+}
+
+/** As long as what people type for the sake of it. */
+const TRIVIAL_LENGTH_MAX = 16
+
+/** Two characters at most, a short piece again and again, or one run such as `abcdefgh`: no list has them all. */
+function isTrivial(password: string): boolean {
+  const characters = Array.from(password)
+  if (characters.length < PASSWORD_LENGTH_MIN || characters.length > TRIVIAL_LENGTH_MAX) return false
+  if (new Set(characters).size <= 2) return true
+  const repeats = (period: number) => characters.every((one, at) => one === characters[at % period])
+  if ([3, 4].some((period) => characters.length >= 2 * period && repeats(period))) return true
+  const codes = characters.map((one) => one.codePointAt(0) as number)
+  const steps = new Set(codes.slice(1).map((code, at) => code - (codes[at] as number)))
+  return steps.size === 1 && [1, -1].includes([...steps][0] as number)
 }
 
 /** The form in which a password is compared with words that it must not be. */

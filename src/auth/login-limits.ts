@@ -12,21 +12,26 @@ export interface LoginLimitsOptions {
   now: () => number
 }
 
-/** An attempt that is counted as failed until it is known better. */
+/** An attempt that is counted as failed until it is known better. Of its two ends the first one counts. */
 export interface Attempt {
+  /** It failed, and stays counted. */
+  keep: () => void
   /**
    * Uncounts it: the password was right, the account was made, or nothing was looked at. It does not forget the
-   * account's failures, else whoever signs in often would give those who guess their tries back. More calls do nothing.
+   * account's failures, else whoever signs in often would give those who guess their tries back.
    */
   giveBack: () => void
 }
 
-/** Both throw AppError `rate_limited` with Retry-After where the account or the network is used up. */
+/**
+ * Both wait while attempts that are under way have taken what is left, and throw AppError `rate_limited` with
+ * Retry-After where the account or the network is used up.
+ */
 export interface LoginLimits {
   /** `account` is the canonical e-mail, whether or not there is such an account; `address` the client's. */
-  begin: (attempt: { account: string; address: string }) => Attempt
+  begin: (attempt: { account: string; address: string }) => Promise<Attempt>
   /** A registration: a taken e-mail tells as much as a failed login. */
-  beginRegistration: (address: string) => Attempt
+  beginRegistration: (address: string) => Promise<Attempt>
 }
 
 /** Many people can be behind one network. */
@@ -37,10 +42,14 @@ export const NETWORK_FACTOR = 5
  */
 export const COUNTED_MAX = 50_000
 
+/** Attempts that wait for others to end; the next one is refused. */
+export const ATTEMPTS_WAITING_MAX = 1000
+
 const KEY_BYTES = 32
 
 export function createLoginLimits({ rate, now }: LoginLimitsOptions): LoginLimits {
   if (rate === 'off') return { begin: () => UNCOUNTED, beginRegistration: () => UNCOUNTED }
+  const reserve = createReservation()
   const { limit, windowMs } = rate
   const limiterOf = (count: number) =>
     createRateLimiter({ limit: count, windowMs, keysMax: COUNTED_MAX, now })
@@ -49,34 +58,84 @@ export function createLoginLimits({ rate, now }: LoginLimitsOptions): LoginLimit
   // What was typed is not kept: a digest is as short for every e-mail, and of this process alone.
   const secret = randomBytes(KEY_BYTES)
   const digestOf = (account: string) => createHmac('sha256', secret).update(account).digest('base64')
-  const networkOf = (address: string): Claim => ({ limiter: networks, key: networkPrefix(address) })
+  const networkOf = (address: string): Claim => ({
+    limiter: networks,
+    key: `network ${networkPrefix(address)}`,
+  })
   return {
     begin: ({ account, address }) =>
-      reserve([{ limiter: accounts, key: digestOf(account) }, networkOf(address)]),
+      reserve([{ limiter: accounts, key: `account ${digestOf(account)}` }, networkOf(address)]),
     beginRegistration: (address) => reserve([networkOf(address)]),
   }
 }
 
 interface Claim {
   limiter: RateLimiter
+  /** Of no other limiter. */
   key: string
 }
 
-const UNCOUNTED: Attempt = { giveBack: () => {} }
+const UNCOUNTED = Promise.resolve<Attempt>({ keep: () => {}, giveBack: () => {} })
 
-/** One of each or none. */
-function reserve(claims: readonly Claim[]): Attempt {
+/** Makes the function that takes one of each claim or none. */
+function createReservation(): (claims: readonly Claim[]) => Promise<Attempt> {
+  /** How many attempts of a key are under way, and what resolves when the next of them ends. */
+  const underWay = new Map<string, { count: number; end: PromiseWithResolvers<void> }>()
+  let waiting = 0
+
+  function enter({ key }: Claim): void {
+    const entry = underWay.get(key)
+    if (entry === undefined) underWay.set(key, { count: 1, end: Promise.withResolvers() })
+    else entry.count += 1
+  }
+  function leave({ key }: Claim): void {
+    const entry = underWay.get(key)
+    if (entry === undefined) return
+    entry.count -= 1
+    entry.end.resolve()
+    if (entry.count === 0) underWay.delete(key)
+    else entry.end = Promise.withResolvers()
+  }
+  function attemptOf(claims: readonly Claim[]): Attempt {
+    let isUnderWay = true
+    const end = (finish: (claim: Claim) => void) => () => {
+      if (!isUnderWay) return
+      isUnderWay = false
+      for (const claim of claims) {
+        finish(claim)
+        leave(claim)
+      }
+    }
+    for (const claim of claims) enter(claim)
+    return { keep: end(() => {}), giveBack: end(({ limiter, key }) => limiter.giveBack(key)) }
+  }
+  return async (claims) => {
+    for (;;) {
+      const refused = take(claims)
+      if (refused === undefined) return attemptOf(claims)
+      const others = underWay.get(refused.claim.key)
+      if (others === undefined || waiting >= ATTEMPTS_WAITING_MAX) throw limited(refused.retryAfterSeconds)
+      waiting += 1
+      await others.end.promise
+      waiting -= 1
+    }
+  }
+}
+
+/** Takes one of each; undefined, or the claim that is refused for the longest time, and then none is taken. */
+function take(claims: readonly Claim[]): { claim: Claim; retryAfterSeconds: number } | undefined {
   const taken: Claim[] = []
-  const giveBack = () => {
-    for (const { limiter, key } of taken.splice(0)) limiter.giveBack(key)
-  }
-  let retryAfterSeconds = 0
+  let refused: { claim: Claim; retryAfterSeconds: number } | undefined
   for (const claim of claims) {
-    const quota = claim.limiter.take(claim.key)
-    if (quota.retryAfterSeconds === undefined) taken.push(claim)
-    else retryAfterSeconds = Math.max(retryAfterSeconds, quota.retryAfterSeconds)
+    const { retryAfterSeconds } = claim.limiter.take(claim.key)
+    if (retryAfterSeconds === undefined) taken.push(claim)
+    else if (refused === undefined || retryAfterSeconds > refused.retryAfterSeconds)
+      refused = { claim, retryAfterSeconds }
   }
-  if (retryAfterSeconds === 0) return { giveBack }
-  giveBack()
-  throw new AppError('rate_limited', { headers: { 'retry-after': String(retryAfterSeconds) } })
+  if (refused !== undefined) for (const { limiter, key } of taken) limiter.giveBack(key)
+  return refused
+}
+
+function limited(seconds: number): AppError {
+  return new AppError('rate_limited', { headers: { 'retry-after': String(seconds) } })
 }

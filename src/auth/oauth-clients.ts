@@ -21,7 +21,10 @@ export async function clientOf(
   form: Form,
   apiKeys: ApiKeys,
 ): Promise<KnownKey | undefined> {
-  const inHeader = authorization === null ? undefined : clientOfHeader(authorization)
+  // Any other scheme is a credential of its own, which names no client.
+  const inHeader = /^basic(?: |$)/i.test(authorization ?? '')
+    ? clientOfHeader(authorization as string)
+    : undefined
   const inBody = clientOfBody(form)
   if (inHeader !== undefined && inBody !== undefined) throw ambiguousClient()
   const client = inHeader ?? inBody

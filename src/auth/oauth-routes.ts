@@ -19,6 +19,7 @@ import { Introspection, claimsOf, createIntrospection } from './introspection.ts
 import { clientOf, findKey, invalidClient } from './oauth-clients.ts'
 import { REFRESH_TOKEN_PREFIX, type RefreshTokens } from './refresh-tokens.ts'
 import { TOKEN_EXAMPLE } from './session-routes.ts'
+import type { Codes } from './oidc/codes.ts'
 import { endSession } from './sessions.ts'
 import type { SignIn } from './sign-in.ts'
 import type { TokenPairs } from './token-pairs.ts'
@@ -30,6 +31,7 @@ export interface OAuthRoutesOptions {
   refreshTokens: RefreshTokens
   tokenPairs: TokenPairs
   apiKeys: ApiKeys
+  codes: Codes
   audit: Audit
   clock: Clock
   /** `iss` of the tokens. */
@@ -49,10 +51,14 @@ const client = {
 }
 const TokenRequest = t.Object(
   {
-    grant_type: t.String({ description: '`password`, `refresh_token` or `client_credentials`' }),
+    grant_type: t.String({
+      description: '`password`, `refresh_token`, `authorization_code` or `client_credentials`',
+    }),
     username: t.Optional(t.String({ description: 'E-mail, for `password`' })),
     password: t.Optional(t.String()),
     refresh_token: t.Optional(t.String()),
+    code: t.Optional(t.String({ description: 'Of a sign-in at a provider, for `authorization_code`' })),
+    redirect_uri: t.Optional(t.String({ description: 'The `redirect_to` that the code came to' })),
     scope: t.Optional(t.String({ description: 'For `client_credentials`: within the scopes of the key' })),
     ...client,
   },
@@ -65,7 +71,9 @@ const OAuthTokens = t.Object(
     token_type: t.Literal('Bearer'),
     expires_in: t.Integer(),
     refresh_expires_in: t.Optional(t.Integer()),
-    scope: t.Optional(t.String({ description: 'Scopes of the key, for `client_credentials`' })),
+    scope: t.Optional(
+      t.String({ description: 'Scopes of the key; `*` for those of a user, where one was asked for' }),
+    ),
   },
   { title: 'OAuthTokens' },
 )
@@ -92,6 +100,7 @@ function tokenRoute(options: OAuthRoutesOptions): Route {
   const grants = new Map<string, Grant>([
     ['password', passwordGrant(options)],
     ['refresh_token', refreshGrant(options)],
+    ['authorization_code', codeGrant(options)],
     ['client_credentials', keyGrant(options)],
   ])
   return route({
@@ -103,7 +112,7 @@ function tokenRoute(options: OAuthRoutesOptions): Route {
       'RFC 6749. Basic is the client here: an API key (its id and the key), or nothing for the public client.',
     tag: TAG,
     access: everyone(),
-    credentials: 'ignored',
+    credentials: 'client',
     errorShape: 'oauth',
     body: formBody(TokenRequest, {
       grant_type: 'password',
@@ -114,7 +123,13 @@ function tokenRoute(options: OAuthRoutesOptions): Route {
     errors: ['unauthenticated', 'rate_limited', 'unavailable'],
     noStore: true,
     async handler({ body: form, header, address, reply }) {
-      const key = await clientOf(header('authorization'), form, options.apiKeys)
+      const ip = address()
+      const key = await clientOf(header('authorization'), form, options.apiKeys).catch((error: unknown) => {
+        const isRefused = error instanceof OAuthError && error.error === 'invalid_client'
+        if (isRefused)
+          options.audit('login.failed', { method: 'client_credentials', ip, reason: 'no such key' })
+        throw error
+      })
       const grant = grants.get(required(form, 'grant_type'))
       if (grant === undefined) {
         throw new OAuthError(
@@ -122,7 +137,7 @@ function tokenRoute(options: OAuthRoutesOptions): Route {
           `Grant type must be ${[...grants.keys()].join(' or ')}`,
         )
       }
-      const tokens = await grant({ form, key, ip: address(), userAgent: header('user-agent') })
+      const tokens = await grant({ form, key, ip, userAgent: header('user-agent') })
       return reply(200, tokens, NO_CACHE)
     },
   })
@@ -137,14 +152,32 @@ function passwordGrant({ signIn, tokenPairs }: OAuthRoutesOptions): Grant {
     const user = await asGrant(signIn(attempt))
     const pair = await tokenPairs.begin({ user, ip, userAgent, method: attempt.method })
     if (pair === undefined) throw new OAuthError('invalid_grant', 'E-mail or password is wrong')
-    return pair
+    return { ...pair, ...grantedScope(form) }
   }
 }
 
 function refreshGrant({ tokenPairs }: OAuthRoutesOptions): Grant {
-  return ({ form, key, ip }) => {
+  return async ({ form, key, ip }) => {
     refuseKey(key)
-    return asGrant(tokenPairs.refresh(required(form, 'refresh_token'), ip))
+    const pair = await asGrant(tokenPairs.refresh(required(form, 'refresh_token'), ip))
+    return { ...pair, ...grantedScope(form) }
+  }
+}
+
+/** A user's tokens have no bounds: RFC 6749, 3.3, has whoever asked for some be told that. */
+function grantedScope(form: Form): { scope?: string } {
+  return form.has('scope') ? { scope: EVERY_SCOPE } : {}
+}
+
+function codeGrant({ codes, tokenPairs }: OAuthRoutesOptions): Grant {
+  return async ({ form, key, ip, userAgent }) => {
+    refuseKey(key)
+    const [code, redirectUri] = [required(form, 'code'), required(form, 'redirect_uri')]
+    const user = await codes.redeem(code, redirectUri)
+    const pair = user && (await tokenPairs.begin({ user, ip, userAgent, method: 'oidc' }))
+    if (pair === undefined)
+      throw new OAuthError('invalid_grant', 'Code is not good, or of another redirect_uri')
+    return pair
   }
 }
 
@@ -186,7 +219,7 @@ function revokeRoute(options: OAuthRoutesOptions): Route {
       'this. A token that is not known, or over, is no error.',
     tag: TAG,
     access: everyone(),
-    credentials: 'ignored',
+    credentials: 'client',
     errorShape: 'oauth',
     body: formBody(RevocationForm, { token: REFRESH_EXAMPLE }),
     responses: { 200: { description: 'It is good for nothing now' } },

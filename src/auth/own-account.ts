@@ -95,8 +95,10 @@ export function createOwnAccount(options: OwnAccountOptions): OwnAccount {
       const caller = { ...callerOf(principal, requestId), input }
       const { patch, current } = readChange(body)
       checkPatch(() => input.patch(user as unknown as Row, patch), body)
-      if (!isNewEmail(patch, user)) return toRecord(await records.patch(user.id, patch, caller))
-      if (current === undefined) throw invalid([CURRENT_NEEDED])
+      if (current === undefined) {
+        if (isNewEmail(patch, user)) throw invalid([CURRENT_NEEDED])
+        return toRecord(await records.patch(user.id, patch, caller))
+      }
       const confirmed = await confirm(user, current, { method: 'e-mail change', address })
       const changing = { ...caller, expect: stillOf(confirmed) }
       return toRecord(
@@ -130,7 +132,7 @@ function createCounter({ limits, audit }: Pick<OwnAccountOptions, 'limits' | 'au
   return async <T>(address: string, method: string, work: () => Eventual<T>): Promise<T> => {
     let attempt
     try {
-      attempt = limits.beginRegistration(address)
+      attempt = await limits.beginRegistration(address)
     } catch (error) {
       audit('login.limited', { method, ip: address })
       throw error
@@ -140,7 +142,8 @@ function createCounter({ limits, audit }: Pick<OwnAccountOptions, 'limits' | 'au
       attempt.giveBack()
       return made
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'conflict') attempt.giveBack()
+      if (error instanceof AppError && error.code === 'conflict') attempt.keep()
+      else attempt.giveBack()
       throw error
     }
   }

@@ -20,3 +20,15 @@ export function userPrincipal({ id, role, email }: User, sessionId: string | nul
 export function keyPrincipal({ id, role, email }: User, scopes: readonly string[]): Principal {
   return Object.freeze({ kind: 'key', id, role, email, scopes: Object.freeze([...scopes]), session_id: null })
 }
+
+/** Whoever holds a token of a trusted issuer for the account, within these scopes. */
+export function issuerPrincipal({ id, role, email }: User, scopes: readonly string[]): Principal {
+  return Object.freeze({
+    kind: 'issuer',
+    id,
+    role,
+    email,
+    scopes: Object.freeze([...scopes]),
+    session_id: null,
+  })
+}

@@ -2,6 +2,7 @@
 // and it is of the user's present generation; its access tokens and refresh tokens live with it.
 import { timestamp } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
+import type { Filter } from '../storage/query.ts'
 import { StaleError, type Operation, type Row, type Step, type Store, type Table } from '../storage/store.ts'
 import { findById, usersTable, type User } from './users.ts'
 
@@ -118,7 +119,7 @@ export async function startSession(store: Store, start: SessionStart): Promise<S
     table: usersTable.name,
     id: user.id,
     values: { last_login_at: at },
-    where: { password_hash: user.password_hash, disabled: false },
+    where: { ...credentialOf(user), disabled: false },
   }
   const values = {
     user_id: user.id,
@@ -171,6 +172,11 @@ export async function renewSession(
     { kind: 'update', table: sessionsTable.name, id, values, where },
   ])
   return rows?.[0] as unknown as Session | undefined
+}
+
+/** What the sign-in was by. An account without a password has signed in elsewhere: it is as it was if nothing was ended. */
+function credentialOf({ password_hash, session_generation }: User): Filter {
+  return password_hash === null ? { session_generation } : { password_hash }
 }
 
 /** Ends sessions of the account until one more has room: first those that are of an older generation. */

@@ -2,7 +2,7 @@
 // session and answers nothing.
 import { AppError } from '../core/errors.ts'
 import { StaleError, type Store } from '../storage/store.ts'
-import type { Audit } from './audit.ts'
+import type { Audit, AuditFields } from './audit.ts'
 import { invalidCredentials } from './challenges.ts'
 import type { LoginLimits } from './login-limits.ts'
 import { needsRehash, type Passwords } from './passwords.ts'
@@ -36,7 +36,7 @@ export type SignIn = (attempt: SignInAttempt) => Promise<User>
 export function createSignIn({ store, passwords, limits, audit }: SignInOptions): SignIn {
   return async ({ email, password, method, address, challenge }) => {
     const user = await findByEmail(store, email)
-    const counted = begin(email, address, { method, user_id: user?.id })
+    const counted = await begin(email, address, { method, user_id: user?.id })
     // First the password, then the rest: an account that is unknown or disabled takes as long as a wrong password.
     const isRight = await passwords
       .verify(password, user?.password_hash ?? undefined)
@@ -49,14 +49,15 @@ export function createSignIn({ store, passwords, limits, audit }: SignInOptions)
       counted.giveBack()
       return renewed(user, password)
     }
+    counted.keep()
     const reason = user === undefined ? 'unknown account' : isRight ? 'disabled account' : 'wrong password'
     audit('login.failed', { method, ip: address, reason, user_id: user?.id })
     throw invalidCredentials(challenge)
   }
 
-  function begin(email: string, address: string, fields: { method: string; user_id: string | undefined }) {
+  async function begin(email: string, address: string, fields: Pick<AuditFields, 'method' | 'user_id'>) {
     try {
-      return limits.begin({ account: accountOf(email), address })
+      return await limits.begin({ account: accountOf(email), address })
     } catch (error) {
       if (error instanceof AppError) audit('login.limited', { ...fields, ip: address })
       throw error

@@ -1,6 +1,7 @@
 // What a command is. Each has a file of its own; program.ts makes the command line of them.
 import { loadConfig, readDotenv, type LoadedConfig, type Variables } from '../config/load.ts'
 import type { SettingName } from '../config/settings.ts'
+import { StartError } from '../core/errors.ts'
 
 /** What a command reads and writes; tests give their own. */
 export interface Io {
@@ -59,6 +60,32 @@ export interface Command {
   options?: readonly CommandOption[]
   /** Resolves to the exit code. Throws StartError for a failure that the user can mend. */
   run: (args: Arguments, io: Io) => Promise<number>
+}
+
+/** What an action of a command takes: positional arguments, itself among them, and options. */
+export interface ActionUsage {
+  positional: number
+  options: readonly string[]
+}
+
+/**
+ * The action that the first positional argument names. Throws StartError (exit code 2) for another one, and for what it
+ * does not take: nothing that is given is ignored.
+ */
+export function actionOf<A extends string>(
+  { positional, options }: Arguments,
+  usages: Readonly<Record<A, ActionUsage>>,
+): A {
+  const [action = ''] = positional
+  const names = Object.keys(usages)
+  if (!Object.hasOwn(usages, action)) throw new StartError(`Action must be one of: ${names.join(', ')}`, 2)
+  const usage = usages[action as A]
+  const strange = Object.keys(options).find((name) => name !== 'json' && !usage.options.includes(name))
+  if (strange !== undefined) throw new StartError(`Option --${strange} does not belong to ${action}`, 2)
+  if (positional.length > usage.positional) {
+    throw new StartError(`There is an argument too many for ${action}`, 2)
+  }
+  return action as A
 }
 
 export const JSON_OPTION: CommandOption = { flags: '--json', summary: 'Print JSON, for programs' }

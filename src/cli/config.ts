@@ -1,5 +1,6 @@
 // `hipflask config`: every setting with its value and where it comes from. A secret is masked.
 import type { LoadedConfig, Origin } from '../config/load.ts'
+import { OIDC_PARTS, oidcVariable } from '../config/oidc.ts'
 import { settingNames, settingOf, variableOf, type SettingName } from '../config/settings.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
 
@@ -21,33 +22,47 @@ export const config: Command = {
   },
 }
 
-function forPrograms({ config, origins }: LoadedConfig): object {
+interface ShownSetting {
+  variable: string
+  value: unknown
+  origin: Origin
+}
+
+function forPrograms(loaded: LoadedConfig): object {
   return Object.fromEntries(
-    settingNames.map((name) => [
-      variableOf(name),
-      {
-        value: masked(name, config[name]) ?? null,
-        origin: origins[name].source,
-        name: origins[name].name ?? null,
-      },
+    shownOf(loaded).map(({ variable, value, origin }) => [
+      variable,
+      { value: value ?? null, origin: origin.source, name: origin.name ?? null },
     ]),
   )
 }
 
-function forPeople({ config, origins }: LoadedConfig): string {
-  const rows = settingNames.map((name) => {
-    const value = masked(name, config[name])
-    return [
-      variableOf(name),
-      value === undefined ? '-' : String(value),
-      describeOrigin(origins[name]),
-    ] as const
-  })
+function forPeople(loaded: LoadedConfig): string {
+  const rows = shownOf(loaded).map(
+    ({ variable, value, origin }) =>
+      [variable, value === undefined ? '-' : String(value), describeOrigin(origin)] as const,
+  )
   const nameWidth = Math.max(...rows.map(([name]) => name.length))
   const valueWidth = Math.max(...rows.map(([, value]) => value.length))
   return rows
     .map(([name, value, origin]) => `${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${origin}\n`)
     .join('')
+}
+
+function shownOf({ config: values, origins, oidcOrigins }: LoadedConfig): ShownSetting[] {
+  const ofTable = settingNames.map((name) => ({
+    variable: variableOf(name),
+    value: masked(name, values[name]),
+    origin: origins[name],
+  }))
+  const ofProviders = values.oidc.flatMap(({ name, issuer, clientId, clientSecret, scopes, label }) => {
+    const secret = clientSecret === undefined ? undefined : MASK
+    return [issuer, clientId, secret, scopes, label].map((value, at) => {
+      const variable = oidcVariable(name, OIDC_PARTS[at]!)
+      return { variable, value, origin: oidcOrigins[variable] ?? ({ source: 'default' } as const) }
+    })
+  })
+  return [...ofTable, ...ofProviders]
 }
 
 function masked(name: SettingName, value: unknown): unknown {

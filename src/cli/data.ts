@@ -3,32 +3,93 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { resourcesOf } from '../app.ts'
-import { tablesOf } from '../auth/tables.ts'
+import { authTables, tablesOf } from '../auth/tables.ts'
+import { withUsers } from '../auth/users-resource.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Config } from '../config/settings.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
-import { planMigration } from '../storage/migrate.ts'
+import { planMigration, type MigrationPlan } from '../storage/migrate.ts'
 import { openDatabase } from '../storage/sqlite/database.ts'
 import { createSqliteStore } from '../storage/sqlite/store.ts'
-import type { Store } from '../storage/store.ts'
+import type { Store, Table } from '../storage/store.ts'
 import { configOf, type Arguments, type Io } from './command.ts'
 
 /** Opens the data that a server has made. Throws StartError where there is none, or where the declarations are ahead of it. */
 export function openData(config: Config, resources: readonly ResourceDefinition[]): Store {
+  return openTables(config, tablesOf(resources), ({ statements, problems }) => [...statements, ...problems])
+}
+
+export interface AccountData {
+  store: Store
+  resources: readonly ResourceDefinition[]
+  /** Writes to stderr: stdout is for what was asked for. */
+  logger: Logger
+}
+
+/**
+ * Opens the accounts for as long as the work takes. Resource files that can't be read, or are ahead of the database, are
+ * no hindrance: whoever has to end a key or an account must be able to.
+ */
+export async function withAccounts(
+  args: Arguments,
+  io: Io,
+  work: (data: AccountData) => Promise<number>,
+): Promise<number> {
+  const loaded = configOf(args, io)
+  const { logLevel: level, logFormat: format } = loaded.config
+  const logger = createLogger({ level, format, write: io.stderr, clock: systemClock })
+  const { store, resources } = await openAccounts(loaded, (message) => io.stderr(`${message}\n`))
+  try {
+    return await work({ store, resources, logger })
+  } finally {
+    await store.stop()
+  }
+}
+
+async function openAccounts(
+  { config, origins }: LoadedConfig,
+  warn: (message: string) => void,
+): Promise<Pick<AccountData, 'store' | 'resources'>> {
+  try {
+    const resources = await resourcesOf(config, origins)
+    return { resources, store: openTables(config, accountTables(resources), additionsOf) }
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    const resources = withUsers({ resources: [], profile: [], roles: [] })
+    const store = openTables(config, accountTables(resources), additionsOf)
+    warn(`Resource files are left aside, with their roles, profile and scopes: ${error.message}`)
+    return { resources, store }
+  }
+}
+
+function accountTables(resources: readonly ResourceDefinition[]): Table[] {
+  const names = authTables.map(({ name }) => name)
+  return tablesOf(resources).filter(({ name }) => names.includes(name))
+}
+
+/** What can't be done without: tables and columns. */
+function additionsOf({ statements }: MigrationPlan): readonly string[] {
+  return statements.filter((statement) => /^(?:CREATE|ALTER) TABLE/.test(statement))
+}
+
+function openTables(
+  config: Config,
+  tables: readonly Table[],
+  missingOf: (plan: MigrationPlan) => readonly string[],
+): Store {
   const path = join(config.data, 'hipflask.db')
   if (config.data === ':memory:' || !existsSync(path)) {
     throw new StartError(
       `There is no database in ${config.data}: choose its folder by --data, or run hipflask serve`,
     )
   }
-  const tables = tablesOf(resources)
   const database = openDatabase({ path, durability: config.durability })
   try {
-    const { statements, problems } = planMigration(database, tables)
-    if (statements.length + problems.length > 0) {
+    if (missingOf(planMigration(database, tables)).length > 0) {
       throw new StartError(
         `Database ${path} does not follow the declarations yet: run hipflask serve, which says what is missing`,
       )
@@ -37,31 +98,6 @@ export function openData(config: Config, resources: readonly ResourceDefinition[
   } catch (error) {
     database.close()
     throw error
-  }
-}
-
-export interface Data {
-  store: Store
-  resources: readonly ResourceDefinition[]
-  /** Writes to stderr: stdout is for what was asked for. */
-  logger: Logger
-}
-
-/** Opens the data, as `openData` does, for as long as the work takes. */
-export async function withData(
-  args: Arguments,
-  io: Io,
-  work: (data: Data) => Promise<number>,
-): Promise<number> {
-  const { config, origins } = configOf(args, io)
-  const resources = await resourcesOf(config, origins)
-  const store = openData(config, resources)
-  const { logLevel: level, logFormat: format } = config
-  const logger = createLogger({ level, format, write: io.stderr, clock: systemClock })
-  try {
-    return await work({ store, resources, logger })
-  } finally {
-    await store.stop()
   }
 }
 

@@ -11,13 +11,18 @@ import { StartError } from '../core/errors.ts'
 import { UUID_PATTERN } from '../core/ids.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Store } from '../storage/store.ts'
-import { JSON_OPTION, printJson, type Arguments, type Command, type Io } from './command.ts'
-import { withData } from './data.ts'
+import { JSON_OPTION, actionOf, printJson, type Arguments, type Command, type Io } from './command.ts'
+import { withAccounts } from './data.ts'
 import { failureOf } from './failure.ts'
 import { printTable } from './table.ts'
 
 const WRONG_USAGE = 2
 const ACTIONS = { create, list, revoke } as const
+const USAGES = {
+  create: { positional: 1, options: ['user', 'name', 'scopes', 'expires'] },
+  list: { positional: 1, options: ['user'] },
+  revoke: { positional: 2, options: [] },
+}
 const HOUR_MS = 3_600_000
 /** What gives the fields of a key here. */
 const FLAGS = { name: '--name', scopes: '--scopes', expires_at: '--expires' }
@@ -45,20 +50,20 @@ export const key: Command = {
     { flags: '--user <email>', summary: 'E-mail of the account whose key it is' },
     { flags: '--name <name>', summary: 'With create: what the key is for' },
     { flags: '--scopes <scopes>', summary: 'With create: such as items:read,items:write, or * for all' },
-    { flags: '--expires <when>', summary: 'With create: 90d, 12h, or a time such as 2027-01-31T12:00:00Z' },
+    {
+      flags: '--expires <when>',
+      summary: 'With create: days or hours such as 90d or 12h, or a time such as 2027-01-31T12:00:00Z',
+    },
     JSON_OPTION,
   ],
   async run(args, io) {
-    const [action = ''] = args.positional
-    if (!Object.hasOwn(ACTIONS, action)) {
-      throw new StartError(`Action must be one of: ${Object.keys(ACTIONS).join(', ')}`, WRONG_USAGE)
-    }
-    return withData(args, io, async ({ store, resources, logger }) => {
+    const action = actionOf(args, USAGES)
+    return withAccounts(args, io, async ({ store, resources, logger }) => {
       const apiKeys = createApiKeys({ store, clock: systemClock, logger })
       const names = resources.map(({ name }) => name)
       const job: Job = { args, io, store, apiKeys, audit: createAudit(logger), resources: names }
       try {
-        await ACTIONS[action as keyof typeof ACTIONS](job)
+        await ACTIONS[action](job)
       } catch (error) {
         throw failureOf(error, FLAGS)
       }

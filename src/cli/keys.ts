@@ -1,9 +1,11 @@
 // `hipflask keys rotate`: a new key for access tokens, beside a running server or without one.
 import { existsSync } from 'node:fs'
+import { createAudit } from '../auth/audit.ts'
 import { rotateKeys } from '../auth/key-ring.ts'
 import { ACCESS_TOKEN_SECONDS_MAX, type Config } from '../config/settings.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
+import { createLogger } from '../core/logger.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
 
 const WRONG_USAGE = 2
@@ -24,11 +26,14 @@ export const keys: Command = {
     if (args.positional[0] !== 'rotate') throw new StartError('Action must be: rotate', WRONG_USAGE)
     const { config } = configOf(args, io)
     refuseElsewhere(config)
+    const { logLevel: level, logFormat: format } = config
+    const logger = createLogger({ level, format, write: io.stderr, clock: systemClock })
     const { kid, removed } = rotateKeys(config.data, {
-      warn: (message) => io.stderr(`${message}\n`),
+      warn: (message) => logger.warn(message),
       clock: systemClock,
       lifetimeSecondsMax: ACCESS_TOKEN_SECONDS_MAX,
     })
+    createAudit(logger)('keys.rotated', { key_id: kid, method: 'command line' })
     if (args.options['json'] === true) printJson({ kid, removed }, io)
     else io.stdout([`Added ${kid}`, ...removed.map((old) => `Removed ${old}`), ''].join('\n'))
     return 0

@@ -110,6 +110,7 @@ function textOf(bytes: Uint8Array): string {
   if (bytes.length > LINE_BYTES_MAX) {
     throw new StartError(`Standard input is too long, maximum is ${LINE_BYTES_MAX} bytes in a line`)
   }
+  if (bytes.includes(0)) throw new StartError('Standard input has a NUL character')
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {

@@ -1,11 +1,12 @@
 // `hipflask user`: makes and changes accounts beside a running server or without one, with the checks and the
 // consequences of the same change through /api/users. Passwords come by standard input alone.
 import { createAccountEngine, createAccounts, type Accounts } from '../auth/accounts.ts'
+import { createAudit, type Audit } from '../auth/audit.ts'
 import { StartError } from '../core/errors.ts'
 import { systemClock } from '../core/clock.ts'
 import type { ApiRecord } from '../rest/record.ts'
-import { JSON_OPTION, printJson, type Arguments, type Command, type Io } from './command.ts'
-import { withData } from './data.ts'
+import { JSON_OPTION, actionOf, printJson, type Arguments, type Command, type Io } from './command.ts'
+import { withAccounts } from './data.ts'
 import { failureOf } from './failure.ts'
 import { INTERRUPTED, readSecret } from './prompt.ts'
 import { printTable } from './table.ts'
@@ -14,6 +15,12 @@ const WRONG_USAGE = 2
 /** Accounts that are read at a time. */
 const PAGE = 1000
 const ACTIONS = { create, list, 'set-role': setRole, disable } as const
+const USAGES = {
+  create: { positional: 2, options: ['name', 'role'] },
+  list: { positional: 1, options: [] },
+  'set-role': { positional: 3, options: [] },
+  disable: { positional: 2, options: [] },
+}
 const COLUMNS = ['id', 'email', 'name', 'role', 'disabled', 'last_login_at'] as const
 /** What the fields of an account are called here. */
 const NAMES = { email: 'E-mail', name: '--name', role: 'Role', password: 'Password' }
@@ -45,15 +52,14 @@ export const user: Command = {
     JSON_OPTION,
   ],
   async run(args, io) {
-    const [action = ''] = args.positional
-    if (!Object.hasOwn(ACTIONS, action)) {
-      throw new StartError(`Action must be one of: ${Object.keys(ACTIONS).join(', ')}`, WRONG_USAGE)
-    }
-    return withData(args, io, async ({ store, resources, logger }) => {
-      const engine = createAccountEngine({ resources, store, clock: systemClock, logger })
+    const action = actionOf(args, USAGES)
+    return withAccounts(args, io, async ({ store, resources, logger }) => {
+      const tell = createAudit(logger)
+      const audit: Audit = (event, fields) => tell(event, { ...fields, method: 'command line' })
+      const engine = createAccountEngine({ resources, store, clock: systemClock, logger, audit })
       const accounts = createAccounts({ engine, store, resources })
       try {
-        return await ACTIONS[action as keyof typeof ACTIONS]({ args, io, accounts })
+        return await ACTIONS[action]({ args, io, accounts })
       } catch (error) {
         throw failureOf(error, NAMES)
       } finally {

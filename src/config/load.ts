@@ -6,6 +6,15 @@ import { StartError } from '../core/errors.ts'
 import { parseDotenv } from './dotenv.ts'
 import { nearest } from '../core/nearest.ts'
 import {
+  nearestOidcVariable,
+  OIDC_PARTS,
+  oidcNamesOf,
+  oidcProblems,
+  oidcProviderOf,
+  oidcVariable,
+  oidcVariableOf,
+} from './oidc.ts'
+import {
   fallbackOf,
   flagOf,
   settingNames,
@@ -38,6 +47,8 @@ export interface Origin {
 export interface LoadedConfig {
   config: Config
   origins: Readonly<Record<SettingName, Origin>>
+  /** By variable: those of `config.oidc` that are set. */
+  oidcOrigins: Readonly<Record<string, Origin>>
 }
 
 /** A value before it is parsed. Without a text it could not be read, which is told already. */
@@ -70,14 +81,17 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
     { source: 'environment', variables: env, where: '' },
     { source: '.env', variables: file, where: ' in .env' },
   ] as const
-  const find = (name: SettingName): Candidate | undefined => {
-    const flag = flags[name]
-    if (flag !== undefined) return { origin: { source: 'flag', name: flagOf(name) }, text: flag }
+  const findIn = (wanted: Wanted): Candidate | undefined => {
     for (const { source, variables, where } of sources) {
-      const found = findVariable(name, variables, { where, cwd, problems })
+      const found = findVariable(wanted, variables, { where, cwd, problems })
       if (found !== undefined) return { origin: { source, name: found.name }, text: found.text }
     }
     return undefined
+  }
+  const find = (name: SettingName): Candidate | undefined => {
+    const flag = flags[name]
+    if (flag !== undefined) return { origin: { source: 'flag', name: flagOf(name) }, text: flag }
+    return findIn({ variable: variableOf(name), isSecret: settingOf(name).isSecret === true })
   }
 
   const given = new Map(settingNames.map((name) => [name, find(name)]))
@@ -93,8 +107,30 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
   if (isGiven('adminEmail') !== isGiven('adminPassword')) {
     problems.push(`${variableOf('adminEmail')} and ${variableOf('adminPassword')} must be set together`)
   }
+  const { oidc, oidcOrigins } = findProviders([...Object.keys(env), ...Object.keys(file)], findIn, problems)
+  config['oidc'] = oidc
+  problems.push(...oidcProblems(config as Config))
   if (problems.length > 0) throw faults(problems)
-  return { config: config as Config, origins: origins as LoadedConfig['origins'] }
+  return { config: config as Config, origins: origins as LoadedConfig['origins'], oidcOrigins }
+}
+
+function findProviders(
+  variables: readonly string[],
+  find: (wanted: Wanted) => Candidate | undefined,
+  problems: string[],
+): Pick<LoadedConfig, 'oidcOrigins'> & Pick<Config, 'oidc'> {
+  const oidcOrigins: Record<string, Origin> = {}
+  const oidc = oidcNamesOf(variables).flatMap((name) => {
+    const found = OIDC_PARTS.map((part) => {
+      const variable = oidcVariable(name, part)
+      return [part, variable, find({ variable, isSecret: part === 'CLIENT_SECRET' })] as const
+    }).filter(([, , candidate]) => candidate !== undefined)
+    for (const [, variable, candidate] of found) oidcOrigins[variable] = candidate!.origin
+    const texts = Object.fromEntries(found.map(([part, , candidate]) => [part, candidate!.text]))
+    // Where all of them are empty there is no such provider.
+    return found.length === 0 ? [] : [oidcProviderOf(name, texts, problems)]
+  })
+  return { oidc, oidcOrigins }
 }
 
 /**
@@ -111,21 +147,27 @@ export function readDotenv(folder: string): string | undefined {
   }
 }
 
+interface Wanted {
+  variable: string
+  /** It may come from a file. */
+  isSecret: boolean
+}
+
 function findVariable(
-  name: SettingName,
+  { variable, isSecret }: Wanted,
   variables: Variables,
   { where, cwd, problems }: { where: string; cwd: string; problems: string[] },
 ): { name: string; text: string | undefined } | undefined {
-  const variable = variableOf(name)
   const plain = variables[variable]
-  const fromFile = settingOf(name).isSecret === true ? variables[`${variable}_FILE`] : undefined
+  const fromFile = isSecret ? variables[`${variable}_FILE`] : undefined
   if (plain && fromFile) {
     problems.push(`${variable} and ${variable}_FILE${where} are both set, only one of them may be`)
   }
   if (plain) return { name: variable, text: plain }
   if (fromFile) return { name: `${variable}_FILE`, text: readSecret() }
   // Platforms tell an application its port so.
-  return name === 'port' && variables['PORT'] ? { name: 'PORT', text: variables['PORT'] } : undefined
+  const isPort = variable === variableOf('port')
+  return isPort && variables['PORT'] ? { name: 'PORT', text: variables['PORT'] } : undefined
 
   function readSecret(): string | undefined {
     try {
@@ -178,17 +220,22 @@ function keyProblems({ jwtAlgorithm }: Partial<Config>, isGiven: (name: SettingN
 
 function unknownNames(variables: Variables, where: string): string[] {
   return Object.keys(variables)
-    .filter((name) => name.startsWith(PREFIX) && !KNOWN_NAMES.includes(name))
+    .filter(
+      (name) => name.startsWith(PREFIX) && !KNOWN_NAMES.includes(name) && oidcVariableOf(name) === undefined,
+    )
     .map((name) => `${name}${where} is not a setting, ${remedyFor(name)}`)
 }
 
 function remedyFor(name: string): string {
   const plain = name.replace(/_FILE$/, '')
-  if (plain !== name && KNOWN_NAMES.includes(plain)) return 'only secrets may come from a file'
-  const near = nearest(
-    name.slice(PREFIX.length),
-    KNOWN_NAMES.map((known) => known.slice(PREFIX.length)),
-  )
+  const isKnown = KNOWN_NAMES.includes(plain) || oidcVariableOf(plain) !== undefined
+  if (plain !== name && isKnown) return 'only secrets may come from a file'
+  const word = name.slice(PREFIX.length)
+  const oidc = nearestOidcVariable(name)?.slice(PREFIX.length)
+  const near = nearest(word, [
+    ...KNOWN_NAMES.map((known) => known.slice(PREFIX.length)),
+    ...(oidc === undefined ? [] : [oidc]),
+  ])
   return near === undefined ? 'hipflask config lists those there are' : `did you mean ${PREFIX}${near}?`
 }
 

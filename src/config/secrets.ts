@@ -56,6 +56,13 @@ const KNOWN = [
   '404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970',
   '3ek6fdo0c7tzbnvfjpmkndi2yaraakzqlk8o2ikoxqu4nf7edah8s3twphwrdwt6r',
   '6116487bcda152c2b5b5c8022c45e263',
+  '255d861b5ea159969aa3922530ec40b1',
+  // Of tutorials that were copied a thousand times
+  'ultrasecure',
+  'characterultra',
+  '5367566b59703373367639792f423f4528482b4d6251655468576d5a71347437',
+  '357638792f423f4428472b4b6250655368566d597133743677397a2443264629',
+  '635266556a586e3272357538782f413f4428472b4b6250645367566b597033733',
 ]
 
 /** Whether it is long enough, and none that many others have or that a program could list. */

@@ -3,6 +3,13 @@
 import { isIP } from 'node:net'
 import type { LogLevel, LoggerOptions } from '../core/logger.ts'
 import { NETWORKS_EXPECTED, parseNetworks } from './networks.ts'
+import {
+  parseRedirects,
+  parseTrustedIssuers,
+  REDIRECTS_EXPECTED,
+  TRUSTED_ISSUERS_EXPECTED,
+  type OidcProvider,
+} from './oidc.ts'
 import { parseRate, RATE_EXPECTED } from './rate.ts'
 import { SECRET_BYTES_MIN, isStrongSecret } from './secrets.ts'
 
@@ -190,6 +197,18 @@ export const settings = {
     parse: password,
     isSecret: true,
   },
+  oidcRedirects: {
+    doc: 'Addresses that a sign-in at a provider may end at, separated by commas',
+    expected: REDIRECTS_EXPECTED,
+    placeholder: 'urls',
+    parse: parseRedirects,
+  },
+  trustedIssuers: {
+    doc: 'Issuers whose access tokens are taken, each with its audience, separated by commas',
+    expected: TRUSTED_ISSUERS_EXPECTED,
+    placeholder: 'pairs',
+    parse: parseTrustedIssuers,
+  },
   durability: choice(['full', 'normal'] as const, {
     doc: 'Whether writes outlive a power cut, or are faster',
     placeholder: 'mode',
@@ -206,7 +225,10 @@ type ValueOf<S> = S extends { fallback: string | object; parse: (text: string) =
     : never
 
 /** The settings of a run. Those without a default are undefined unless set. `bodyLimit` is in bytes. */
-export type Config = { readonly [N in SettingName]: ValueOf<(typeof settings)[N]> }
+export type Config = { readonly [N in SettingName]: ValueOf<(typeof settings)[N]> } & {
+  /** Of variables that hold the name of a provider, and are in no table. */
+  readonly oidc: readonly OidcProvider[]
+}
 
 /** Every name, in the order of the table. */
 export const settingNames = Object.keys(settings) as SettingName[]

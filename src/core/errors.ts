@@ -24,6 +24,7 @@ const CATALOGUE = {
   not_acceptable: [406, 'None of the accepted media types can be given'],
   request_timeout: [408, 'Request body did not arrive in time'],
   conflict: [409, 'Request conflicts with what is stored'],
+  link_required: [409, 'An account has this e-mail, sign in to it and link this identity'],
   gone: [410, 'What was here is gone'],
   precondition_failed: [412, 'Record is not as the condition of the request says'],
   payload_too_large: [413, 'Request body is too large'],

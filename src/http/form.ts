@@ -13,7 +13,9 @@ export const FORM_TYPE = 'application/x-www-form-urlencoded'
 
 /** A form; its parameters are checked by the handler, since each standard has errors of its own for them. */
 export function formBody(schema: TSchema, example: Readonly<Record<string, string>>): BodyContract<Form> {
-  return { encoding: 'form', schema: canonicalSchema(schema), example, parse: (form) => form as Form }
+  // What is not known is let be: RFC 6749, 3.2.
+  const { additionalProperties: _, ...open } = canonicalSchema(schema)
+  return { encoding: 'form', schema: open, example, parse: (form) => form as Form }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

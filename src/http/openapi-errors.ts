@@ -28,6 +28,7 @@ const CREDENTIAL_ERRORS: readonly ErrorCode[] = [
   'invalid_token',
   'token_expired',
   'token_revoked',
+  'rate_limited',
 ]
 
 /** The codes that router.ts may answer before or after the handler of this route. */

@@ -136,6 +136,11 @@ export interface Context<P extends string, Q, B, R extends Answers> {
   principal: Principal
   /** Which records the access rule leaves; undefined where it leaves all. */
   where: Filter | undefined
+  /**
+   * Looks at the credential and the access rule once more, and throws where they refuse by now: for what takes long
+   * before it is stored. Undefined for a caller without a credential.
+   */
+  recheck: (() => unknown) | undefined
   requestId: string
   /** The path with its query, as it came. */
   target: string
@@ -175,8 +180,11 @@ export interface RouteOptions<
    * they are anonymous callers.
    */
   scope?: string
-  /** `ignored`: a credential is not looked at (sign-in and health routes). */
-  credentials?: 'ignored'
+  /**
+   * `ignored`: a credential is not looked at (sign-in and health routes). `client`: Basic is an OAuth client's, for the
+   * handler to look at; all others are as everywhere.
+   */
+  credentials?: 'ignored' | 'client'
   /** JSON Schemas of path parameters for the document; text where absent. */
   params?: Readonly<Record<ParamNames<Path>, JsonSchema>>
   /** Query parameters by name, parsed canonically and validated, or a parser of their own. Any other is 400. */

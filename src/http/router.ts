@@ -8,7 +8,6 @@ import { withinScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
-import type { Filter } from '../storage/query.ts'
 import type { Logger } from '../core/logger.ts'
 import { checkMediaType, createBodyReader } from './body.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
@@ -68,7 +67,7 @@ export function createRouter(options: RouterOptions): RequestHandler {
   }
   for (const [path, routes] of Map.groupBy(options.routes, (route) => route.path)) {
     const allow = allowedMethods(routes.map(({ method }) => method))
-    const handle = serve(otherMethod(allow, headers), routes[0] ?? {})
+    const handle = serve(otherMethod(allow, headers, routes[0]?.noStore === true), routes[0] ?? {})
     app.all(path, found(handle), { parse: 'none' })
   }
   const unknown = serve(() => {
@@ -120,24 +119,40 @@ function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHea
   const mediaTypes = [isForm ? FORM_TYPE : 'application/json', ...(route.body?.mediaTypes ?? [])]
   const decode = isForm ? decodeForm : decodeJson
   const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
+  const admit = createAdmission(route, options)
   return (incoming) =>
-    proceed(principalOf(incoming.request, route, options), (caller) => {
+    proceed(admit(incoming), (permit) => {
       const { request } = incoming
-      const { access: rule, action = 'call', scope } = route
-      // Nothing behind this may take a caller out of its scope for more than the rule does.
-      const principal = withinScope(caller, scope)
-      const where = authorize({ rule, principal, action, scope })
       const format = route.negotiates ? undefined : acceptedFormat(request, route.formats ?? [])
-      const admitted = { ...incoming, principal, where, format }
+      const admitted = { ...incoming, ...permit, format }
       if (route.body === undefined) return handle(admitted, undefined)
       checkMediaType(request, mediaTypes)
-      return readBody(request).then((bytes) => handle(admitted, decode(bytes)))
+      return readBody(request).then((bytes) => {
+        const decoded = decode(bytes)
+        if (permit.recheck === undefined) return handle(admitted, decoded)
+        // A body may take its time, and a credential that is revoked meanwhile must not act.
+        return proceed(admit(incoming), (again) => handle({ ...admitted, ...again }, decoded))
+      })
     })
 }
 
-interface Admitted extends Incoming {
-  principal: Principal
-  where: Filter | undefined
+/** Who calls, and which records the rule leaves. */
+type Permit = Pick<Context<string, unknown, unknown, any>, 'principal' | 'where' | 'recheck'>
+
+/** Makes the function that finds out who calls, and throws where the rule refuses that. */
+function createAdmission(route: Route, options: RouterOptions): (incoming: Incoming) => Eventual<Permit> {
+  const { access: rule, action = 'call', scope } = route
+  const admit = (incoming: Incoming): Eventual<Permit> =>
+    proceed(principalOf(incoming.request, route, options), (caller) => {
+      // Nothing behind this may take a caller out of its scope for more than the rule does.
+      const principal = withinScope(caller, scope)
+      const where = authorize({ rule, principal, action, scope })
+      return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => admit(incoming) }
+    })
+  return admit
+}
+
+interface Admitted extends Incoming, Permit {
   /** Undefined: JSON. */
   format: Format | undefined
 }
@@ -147,7 +162,7 @@ function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterO
   const parseQuery = queryParserOf(route)
   const noStore = route.noStore === true
   return (admitted: Admitted, decoded: unknown): Eventual<Response> => {
-    const { request, params, requestId, principal, where, format } = admitted
+    const { request, params, requestId, principal, where, recheck, format } = admitted
     const target = targetOf(request)
     const queryAt = target.indexOf('?')
     const query = parseQuery(queryAt === -1 ? '' : target.slice(queryAt + 1))
@@ -157,6 +172,7 @@ function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterO
       body: route.body === undefined ? undefined : route.body.parse(decoded),
       principal,
       where,
+      recheck,
       requestId,
       target,
       format: format?.name ?? 'json',
@@ -187,6 +203,8 @@ function principalOf(
   const authorization = request.headers.get('authorization')
   const apiKey = request.headers.get('x-api-key')
   if (authorization === null && apiKey === null) return ANONYMOUS
+  if (route.credentials === 'client' && apiKey === null && /^basic(?: |$)/i.test(authorization ?? ''))
+    return ANONYMOUS
   return authenticate({ authorization, apiKey, address: () => addressOf(request) })
 }
 
@@ -237,10 +255,10 @@ function contentResponse(content: Content, headers: Headers): Response {
   return new Response(content.body, { headers })
 }
 
-function otherMethod(allow: string, headers: AnswerHeaders): Answerer {
+function otherMethod(allow: string, headers: AnswerHeaders, noStore: boolean): Answerer {
   return ({ request, requestId }) => {
     if (request.method !== 'OPTIONS') throw new AppError('method_not_allowed', { headers: { allow } })
-    const own = headers.own(requestId, false)
+    const own = headers.own(requestId, noStore)
     own.delete('content-type')
     own.set('allow', allow)
     return new Response(null, { status: 204, headers: own })

@@ -1,7 +1,7 @@
 // Idempotency-Key: a write that is sent again, for its answer was lost, is not done again (draft-ietf-httpapi-
 // idempotency-key-header-07). The answer is stored in the commit of the write itself, so that there is never one
 // without the other.
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Principal } from '../access/principal.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
@@ -54,15 +54,15 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
   const once = (request: KeyedRequest, write: Write): Eventual<Reply> => {
     const text = request.header('idempotency-key')
     if (text === null) return proceed(write.act(undefined), write.answer)
-    return onceByKey(keyOf(text, request.principal), request, write)
+    const digest = digestOf(text, request)
+    return onceByKey(keyOf(text, request.principal), digest, write)
   }
 
-  const onceByKey = async (key: IdempotencyKey, request: KeyedRequest, { act, answer }: Write) => {
+  const onceByKey = async (key: IdempotencyKey, requestDigest: string, { act, answer }: Write) => {
     if (inFlight.has(key.id)) throw stillInFlight()
     if (inFlight.size >= MAX_IN_FLIGHT) throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
     inFlight.add(key.id)
     try {
-      const requestDigest = digestOf(request)
       const stored = await findAnswer(store, key)
       if (stored !== undefined && stored.createdAt >= oldest()) return replay(stored, requestDigest)
       if (stored !== undefined)
@@ -104,8 +104,10 @@ function keyOf(text: string, { kind, id }: Principal): IdempotencyKey {
   return idempotencyKeyOf(`${kind} ${id ?? ''}`, text)
 }
 
-function digestOf({ target, body }: KeyedRequest): string {
-  return createHash('sha256')
+// Keyed by the text of the key, which is not stored: a password in the body is not to be had by guessing from a digest
+// in the database.
+function digestOf(text: string, { target, body }: KeyedRequest): string {
+  return createHmac('sha256', text)
     .update(`${target}\n${JSON.stringify(body)}`)
     .digest('base64url')
 }

@@ -38,6 +38,8 @@ export interface Caller extends Origin {
   expect?: ((row: Row) => void) | undefined
   /** A step that joins the commit. */
   also?: AlsoStep | undefined
+  /** Throws where the caller may not do this any more; what takes its time asks before it commits. */
+  recheck?: (() => unknown) | undefined
   /** Reads the bodies, where neither clients nor the resource's own code may set just these fields. */
   input?: InputReader | undefined
 }
@@ -83,6 +85,7 @@ export function createRecords(options: RecordsOptions): Records {
         throw new AppError('forbidden')
       }
       if (references !== undefined) await references.checkTargets([values], previous)
+      if (guard !== undefined || hooks !== undefined) await caller.recheck?.()
       try {
         const step: Operation = { kind: 'update', table, id, values, version: previous._version }
         const [row] = await commit([step, ...(guarded?.also ?? [])], caller)
@@ -109,6 +112,7 @@ export function createRecords(options: RecordsOptions): Records {
         if (hooks !== undefined) await hooks.beforeDelete(row, caller)
         show?.(row)
         if (references !== undefined) await references.checkReferrers(id)
+        if (hooks !== undefined) await caller.recheck?.()
         try {
           const deletion = deletionOf(definition, row, timestamp(clock()))
           await store.commit([deletion, ...(guard?.delete(row) ?? [])])
@@ -136,10 +140,11 @@ function createCreator(options: RecordsOptions, commit: Commit) {
     throw new AppError('forbidden')
   }
 
-  const storing = (steps: Insert[], values: readonly Values[], caller: Caller) =>
-    guard === undefined
-      ? commit(steps, caller)
-      : guard.create(values).then((made) => commit(stepsOf(made, caller), caller))
+  const storing = async (steps: Insert[], values: readonly Values[], caller: Caller) => {
+    const made = guard === undefined ? steps : stepsOf(await guard.create(values), caller)
+    await caller.recheck?.()
+    return commit(made, caller)
+  }
 
   // Each waits only where there is something to wait for: see eventual.ts.
   return (input: InputReader, body: unknown, caller: Caller): Eventual<readonly Row[]> => {
@@ -151,7 +156,10 @@ function createCreator(options: RecordsOptions, commit: Commit) {
       const steps = stepsOf(values, caller)
       if (steps.length === 0) return []
       return proceed(references?.checkTargets(values, undefined, isArray), () =>
-        storing(steps, values, caller).then(
+        (guard === undefined && hooks === undefined
+          ? commit(steps, caller)
+          : storing(steps, values, caller)
+        ).then(
           (rows) => {
             if (guard !== undefined) for (const row of rows) guard.done({ row }, caller)
             if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)

@@ -83,7 +83,6 @@ export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
     idOf: idReader(definition),
     schemas: schemasOf(definition),
     idempotency,
-    keptBody: bodyKeeper(definition),
     expansions,
     expand: createExpander(expansions, options.store),
   }
@@ -107,8 +106,6 @@ interface Serving {
   idOf: (text: string) => Id
   schemas: ResourceSchemas
   idempotency: Idempotency
-  /** What of a body may be kept. */
-  keptBody: (body: unknown) => unknown
   expansions: Expansions
   expand: Expander
 }
@@ -261,9 +258,8 @@ function changed({ toRecord }: Serving, row: Row, format: string): Reply {
 }
 
 /** Does a write, or repeats the answer that it had under its Idempotency-Key; as the client prefers it. */
-function writing({ idempotency, keptBody }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
-  const { header, principal, target, format } = context
-  const body = keptBody(context.body)
+function writing({ idempotency }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
+  const { header, principal, target, body, format } = context
   return proceed(idempotency.once({ header, principal, target, body }, write), (reply) =>
     preferred(inFormat(reply, format), header),
   )
@@ -274,20 +270,6 @@ function inFormat(reply: Reply, format: string): Reply {
   const { status, body, headers } = reply
   if (format === 'json' || headers.etag === undefined) return reply
   return new Reply(status, body, { ...headers, etag: tagIn(headers.etag, format) })
-}
-
-/**
- * Makes the function that gives of a body what may be kept, be it as a digest. A password may not: it is to be had from a
- * fast digest by guessing. So a request that is sent again with another one counts as the same.
- */
-function bodyKeeper({ fields }: ResourceDefinition): (body: unknown) => unknown {
-  const names = new Set(fields.filter((field) => field.virtual).map(({ name }) => name))
-  if (names.size === 0) return (body) => body
-  const strip = (one: unknown): unknown =>
-    typeof one === 'object' && one !== null
-      ? Object.fromEntries(Object.entries(one).filter(([name]) => !names.has(name)))
-      : one
-  return (body) => (Array.isArray(body) ? body.map(strip) : strip(body))
 }
 
 type WriteContext = Pick<
@@ -314,10 +296,10 @@ function restoreRoute(serving: Serving): Route {
 }
 
 function callerOf(
-  { principal, where, requestId }: Pick<Caller, 'principal' | 'where' | 'requestId'>,
+  { principal, where, recheck, requestId }: Pick<Caller, 'principal' | 'where' | 'recheck' | 'requestId'>,
   { expect, also }: Pick<Caller, 'expect' | 'also'>,
 ): Caller {
-  return { principal, where, requestId, depth: 0, held: [], isAuthor: false, expect, also }
+  return { principal, where, recheck, requestId, depth: 0, held: [], isAuthor: false, expect, also }
 }
 
 /** A before hook may answer any `problem`. */

@@ -9,6 +9,7 @@ import {
 } from 'node:crypto'
 import type { Algorithm } from '../../src/auth/algorithms.ts'
 import { CACHED_TOKENS_MAX, TOKEN_LENGTH_MAX, createAccessTokens } from '../../src/auth/access-tokens.ts'
+import { withLowS } from '../../src/auth/low-s.ts'
 import type { KeyRing } from '../../src/auth/key-ring.ts'
 import { secretKey, signingKey, type SigningKey } from '../../src/auth/signing-keys.ts'
 
@@ -390,7 +391,8 @@ describe('each algorithm', () => {
             key: key as KeyObject,
             dsaEncoding: 'ieee-p1363',
           })
-    return `${text}.${signature.toString('base64url')}`
+    const token = `${text}.${signature.toString('base64url')}`
+    return alg === 'ES256' ? withLowS(token) : token
   }
 
   test.each(algorithms)('%s signs and verifies, and names itself', async (algorithm) => {

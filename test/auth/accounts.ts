@@ -20,6 +20,7 @@ import { createAccountRoutes } from '../../src/auth/account-routes.ts'
 import { createApiKeyRoutes } from '../../src/auth/api-key-routes.ts'
 import { createApiKeys, type ApiKeys } from '../../src/auth/api-keys.ts'
 import { createAudit } from '../../src/auth/audit.ts'
+import { createCodes } from '../../src/auth/oidc/codes.ts'
 import { createOAuthRoutes } from '../../src/auth/oauth-routes.ts'
 import { createRefreshTokens, type RefreshTokens } from '../../src/auth/refresh-tokens.ts'
 import { createSessionRoutes } from '../../src/auth/session-routes.ts'
@@ -125,7 +126,7 @@ export function createAccounts({
   const audit = createAudit(logger)
   const limits = createLoginLimits({ rate: loginRate, now: () => elapsed })
   const signIn = createSignIn({ store, passwords, limits, audit })
-  const verifyBasic = createBasicVerifier({ store, signIn, monotonic: () => elapsed })
+  const verifyBasic = createBasicVerifier({ store, signIn, audit, monotonic: () => elapsed })
   const apiKeys = createKeys({ store, clock, logger })
   const refreshTokens = createRefreshTokens(randomBytes(32))
   const tokenPairs = createTokenPairs({
@@ -139,7 +140,15 @@ export function createAccounts({
     sessionSeconds: 7_776_000,
     ...lifetimes,
   })
-  const authenticate = createAuthenticator({ store, accessTokens, apiKeys, verifyBasic, clock })
+  const authenticate = createAuthenticator({
+    store,
+    accessTokens,
+    apiKeys,
+    outsideTokens: undefined,
+    verifyBasic,
+    audit,
+    clock,
+  })
   const engine = createAccountEngine({ resources, store, clock, logger, passwords, audit })
   const account = createOwnAccount({ engine, store, resources, signIn, limits, audit, clock })
   const routes = [
@@ -152,6 +161,7 @@ export function createAccounts({
       refreshTokens,
       tokenPairs,
       apiKeys,
+      codes: createCodes({ store, clock }),
       audit,
       clock,
       issuer: 'hipflask',

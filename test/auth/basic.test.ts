@@ -153,7 +153,7 @@ describe('a verified password', () => {
     let checked = 0
     const passwords = { ...accounts.passwords, verify: () => Promise.resolve(++checked > 0) }
     const signIn = createSignIn({ store: accounts.store, passwords, limits, audit: () => undefined })
-    const verify = createBasicVerifier({ store: accounts.store, signIn })
+    const verify = createBasicVerifier({ store: accounts.store, audit: () => undefined, signIn })
     const attempt = () => verify(encode(`${email}:${PASSWORD}`), '127.0.0.1')
     await attempt()
     setSystemTime(Date.now() + 3_600_000)
@@ -167,7 +167,12 @@ describe('a verified password', () => {
     // Any password is right here: a thousand hashes would take a minute.
     const passwords = { ...accounts.passwords, verify: () => Promise.resolve(++checked > 0) }
     const signIn = createSignIn({ store: accounts.store, passwords, limits, audit: () => undefined })
-    const verify = createBasicVerifier({ store: accounts.store, signIn, monotonic: () => 0 })
+    const verify = createBasicVerifier({
+      store: accounts.store,
+      audit: () => undefined,
+      signIn,
+      monotonic: () => 0,
+    })
     const attempt = (password: string) => verify(encode(`${email}:${password}`), '127.0.0.1')
     for (let index = 0; index <= BASIC_CACHE_MAX; index++) await attempt(`password ${index}`)
     expect(checked).toBe(BASIC_CACHE_MAX + 1)

@@ -99,7 +99,7 @@ describe('POST /auth/token', () => {
     ['an empty client in the body', { ...asAda, client_id: '', client_secret: '' }],
     ['a scope', { ...asAda, scope: 'anything' }],
     ['a parameter that nobody knows', { ...asAda, audience: 'x' }],
-    ['a credential of another header', asAda, { 'x-api-key': 'wrong' }],
+    ['a scope, of which there is none', { ...asAda, scope: 'items:read' }],
   ])('takes a password with %s', async (_, form, headers = {}) => {
     expect(await isAlive(await tokens(form, headers))).toBe(true)
   })
@@ -108,7 +108,14 @@ describe('POST /auth/token', () => {
     ['no grant type', {}, 400, 'invalid_request'],
     ['an empty grant type', { grant_type: '' }, 400, 'invalid_request'],
     ['an unknown grant type', { grant_type: 'constructor' }, 400, 'unsupported_grant_type'],
-    ['a code', { grant_type: 'authorization_code', code: 'x' }, 400, 'unsupported_grant_type'],
+    ['no code', { grant_type: 'authorization_code', redirect_uri: 'x' }, 400, 'invalid_request'],
+    ['a code for no address', { grant_type: 'authorization_code', code: 'x' }, 400, 'invalid_request'],
+    [
+      'a made-up code',
+      { grant_type: 'authorization_code', code: 'x', redirect_uri: 'x' },
+      400,
+      'invalid_grant',
+    ],
     ['no username', { grant_type: 'password', password: PASSWORD }, 400, 'invalid_request'],
     ['no password', { grant_type: 'password', username: 'ada@example.com' }, 400, 'invalid_request'],
     ['a wrong password', { ...asAda, password: 'canary password' }, 400, 'invalid_grant'],
@@ -134,7 +141,15 @@ describe('POST /auth/token', () => {
       'invalid_client',
       authorization('ada@example.com', PASSWORD),
     ],
-    ['an access token', asAda, 401, 'invalid_client', { authorization: 'Bearer x' }],
+    ['a wrong access token', asAda, 401, 'invalid_token', { authorization: 'Bearer x' }],
+    ['a wrong key in its header', asAda, 401, 'invalid_token', { 'x-api-key': 'wrong' }],
+    [
+      'a client and a key in its header',
+      asAda,
+      400,
+      'invalid_request',
+      { authorization: 'Basic Og==', 'x-api-key': 'wrong' },
+    ],
     ['no base64', asAda, 401, 'invalid_client', { authorization: 'Basic %' }],
     ['two clients', asAda, 400, 'invalid_request', { authorization: 'Basic Og==, Basic Og==' }],
     [
@@ -188,7 +203,11 @@ describe('POST /auth/token', () => {
     })
     expect(response.headers.get('cache-control')).toBe('no-store')
     const challenge = response.headers.get('www-authenticate')
-    expect(challenge).toBe(status === 401 ? 'Basic realm="hipflask", charset="UTF-8"' : null)
+    const expected = {
+      invalid_client: 'Basic realm="hipflask", charset="UTF-8"',
+      invalid_token: 'Bearer realm="hipflask", error="invalid_token"',
+    }[error]
+    expect(challenge).toBe(expected ?? null)
     expect(text).not.toContain('canary')
   })
 
@@ -288,7 +307,7 @@ describe('POST /auth/revoke', () => {
     restoreKeys()
   })
 
-  test('looks at no credential but that of a client', async () => {
+  test('takes a token with a good credential of its holder, and refuses a bad one', async () => {
     const pair = await tokens(asAda)
     expect(await revoke({ token: 'x' }, { authorization: 'Basic Og==' })).toEqual({ status: 200 })
     expect(await revoke({ token: pair.access_token }, authorization('app', 'x'))).toMatchObject({
@@ -296,7 +315,12 @@ describe('POST /auth/revoke', () => {
       error: 'invalid_client',
     })
     expect(await isAlive(pair)).toBe(true)
-    expect(await revoke({ token: pair.access_token }, { 'x-api-key': 'wrong' })).toEqual({ status: 200 })
+    expect(await revoke({ token: pair.access_token }, { 'x-api-key': 'wrong' })).toMatchObject({
+      status: 401,
+    })
+    expect(await isAlive(pair)).toBe(true)
+    const bearer = { authorization: `Bearer ${pair.access_token}` }
+    expect(await revoke({ token: pair.refresh_token }, bearer)).toEqual({ status: 200 })
     expect(await isAlive(pair)).toBe(false)
   })
 

@@ -1,6 +1,8 @@
 // Sessions and refresh tokens over the routes, with a clock that tests set. Races of processes and power cuts are in
 // test/executable/sessions.test.ts.
 import { describe, expect, test } from 'bun:test'
+import { createCodes } from '../../src/auth/oidc/codes.ts'
+import { createFlows } from '../../src/auth/oidc/flow.ts'
 import { startSessionSweep } from '../../src/auth/session-sweep.ts'
 import {
   SESSIONS_MAX,
@@ -502,6 +504,28 @@ describe('the sweep', () => {
     expect(await sweep.run()).toBe(1)
     expect(await rowsOf(user, on)).toHaveLength(1)
     expect(await sweep.run()).toBe(0)
+    sweep.stop()
+  })
+
+  test('deletes what sign-ins at providers have left', async () => {
+    const on = createAccounts()
+    const user = await on.register(newEmail())
+    const codes = createCodes(on)
+    const [secret, isSecure] = [new Uint8Array(32), false]
+    const flows = createFlows({ ...on, secret, isSecure })
+    const flow = { state: 's', nonce: 'n', verifier: 'v', provider: 'p' }
+    const [cookies = ''] = flows.cookieOf(flow).split(';')
+    await flows.take({ ...flow, cookies })
+    await codes.issue(user, 'https://app.example.com/')
+    let elapsed = 0
+    const sweep = startSessionSweep({ store: on.store, clock: on.clock, monotonic: () => elapsed })
+    const left: number[] = []
+    for (const seconds of [60, 1, 539, 1]) {
+      on.advance(seconds)
+      elapsed += seconds * 1000
+      left.push(await sweep.run())
+    }
+    expect(left).toEqual([0, 1, 0, 1])
     sweep.stop()
   })
 

@@ -49,7 +49,7 @@ export default defineResource({
 })
 `
 
-const ACCOUNT = { email: 'ada@example.com', password: 'purple staple lemon' }
+const ACCOUNT = { email: 'root@example.com', password: 'purple staple lemon' }
 const ADMINISTRATOR = { HIPFLASK_ADMIN_EMAIL: ACCOUNT.email, HIPFLASK_ADMIN_PASSWORD: ACCOUNT.password }
 
 /** An access token of either server. */

@@ -49,6 +49,9 @@ describe('defaults', () => {
     jwtKeyFile: undefined,
     adminEmail: undefined,
     adminPassword: undefined,
+    oidcRedirects: undefined,
+    trustedIssuers: undefined,
+    oidc: [],
     durability: 'full',
   } as const
   test.each([

@@ -13,6 +13,8 @@ const OF_CHOICES = ['', ' ', 'ON', 'yes', 'on ', 'constructor']
 const label = (length: number) => 'a'.repeat(length)
 const hosts = (count: number) => Array.from({ length: count }, (_, at) => `h${at}.example`).join(',')
 
+const addresses = (count: number) =>
+  Array.from({ length: count }, (_, at) => `https://h${at}.example/`).join(',')
 const networks = (count: number) => Array.from({ length: count }, (_, at) => `10.0.0.${at}/32`).join(',')
 
 /** Every setting: text → value, and texts that are refused. */
@@ -341,6 +343,66 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
       ['p'.repeat(256), 'p'.repeat(256)],
     ],
     invalid: ['', '1234567', '🔑'.repeat(7), 'e\u0301'.repeat(7), 'p'.repeat(257)],
+  },
+  oidcRedirects: {
+    valid: [
+      ['https://app.example.com/signed-in', ['https://app.example.com/signed-in']],
+      [
+        'https://a.example/x?y=1, http://127.0.0.1:5173/',
+        ['https://a.example/x?y=1', 'http://127.0.0.1:5173/'],
+      ],
+      ['http://localhost:5173/x', ['http://localhost:5173/x']],
+      ['http://[::1]:5173/', ['http://[::1]:5173/']],
+      ['com.example.app:/signed-in', ['com.example.app:/signed-in']],
+      [addresses(100), addresses(100).split(',')],
+    ],
+    invalid: [
+      '',
+      ',',
+      'https://a.example/#x',
+      'http://a.example/',
+      'https://user@a.example/',
+      'https:///a.example',
+      'https:\\\\a.example',
+      'https://a.example/\u00e9',
+      'https://a.example/a b',
+      '//a.example/',
+      '/signed-in',
+      '*',
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'app:/signed-in',
+      'file:///etc/hostname',
+      addresses(101),
+    ],
+  },
+  trustedIssuers: {
+    valid: [
+      [
+        'https://a.example/|https://api.example.com',
+        [{ issuer: 'https://a.example/', audience: 'https://api.example.com' }],
+      ],
+      [
+        'https://a.example|one, http://127.0.0.1:9|two',
+        [
+          { issuer: 'https://a.example', audience: 'one' },
+          { issuer: 'http://127.0.0.1:9', audience: 'two' },
+        ],
+      ],
+    ],
+    invalid: [
+      '',
+      'https://a.example',
+      'https://a.example|',
+      '|one',
+      'https://a.example|one|two',
+      'http://a.example|one',
+      'https://a.example?x|one',
+      'https://a.example#x|one',
+      'https://user@a.example|one',
+      'a.example|one',
+      Array(101).fill('https://a.example|one').join(','),
+    ],
   },
   durability: {
     valid: [

@@ -10,6 +10,7 @@ import {
   newKey,
   part,
   startSigning,
+  twinOf,
   type Algorithm,
   type SigningServer,
 } from '../support/signers.ts'
@@ -287,6 +288,9 @@ describe.each([...ALGORITHMS])('%s', (algorithm) => {
       ),
     ),
     ['sub with NUL', 'invalid', () => signed(head(), claims({ sub: 'a\0b' }))],
+    ...(algorithm === 'ES256'
+      ? [['the other signature', 'invalid', () => twinOf(signed(head(), claims()))] as const]
+      : []),
     ['sub of nobody', 'revoked', () => signed(head(), claims({ sub: Bun.randomUUIDv7() }))],
     ...['exp', 'iat'].flatMap((name) =>
       ['"9999999999"', 'null', 'true', '[9999999999]', '1e308', '9007199254740992', '1.5', '1e400'].map(

@@ -12,6 +12,7 @@ import { describeFallback, settingNames, settingOf, variableOf } from '../../src
 import { errorCodes, messageOf, statusOf } from '../../src/core/errors.ts'
 import { SCOPES_MAX } from '../../src/auth/api-key-request.ts'
 import { KEYS_MAX } from '../../src/auth/api-keys.ts'
+import { IDENTITIES_MAX } from '../../src/auth/oidc/identities.ts'
 import { MAX_DEPTH, MAX_PROPERTIES } from '../../src/http/json.ts'
 import { MAX_PARAMETERS } from '../../src/http/query-parameters.ts'
 import { MAX_DETAILS } from '../../src/http/validate.ts'
@@ -130,7 +131,8 @@ describe('README.md names commands that there are', () => {
         .toLowerCase()
         .replace(/[^\w\- ]/g, '')
         .replaceAll(' ', '-')
-    const anchors = [...README.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
+    const text = README.replace(/^```[^]*?^```$/gm, '')
+    const anchors = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
     const linked = [...README.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor = '']) => anchor)
     expect(linked.length).toBeGreaterThan(0)
     expect(linked.filter((anchor) => !anchors.includes(anchor))).toEqual([])
@@ -249,6 +251,7 @@ describe('the tables of README.md are those of the source', () => {
       'Hours that an answer is kept for it': counted(ANSWER_LIFETIME_MS / 3_600_000),
       'Reads without an index that wait': `${READS_WAITING_MAX}; ${READERS_MAX} run at once`,
       'API keys of an account': counted(KEYS_MAX),
+      'Identities of an account': counted(IDENTITIES_MAX),
       'Scopes of an API key': counted(SCOPES_MAX),
       'Seconds of a hook': counted(HOOK_TIMEOUT_MS / 1000),
       'Hooks that call each other by store': `${HOOK_DEPTH_MAX} deep`,

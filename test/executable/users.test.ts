@@ -190,11 +190,12 @@ describe('/api/users for administrators', () => {
     const key = { 'idempotency-key': email }
     const body = { name: 'Keyed', email, password: PASSWORD }
     const first = await send('POST', '/api/users', body, 'admin', key)
-    // A digest of a body with a password in it is not kept: the key alone tells, whatever the password.
-    const again = await send('POST', '/api/users', { ...body, password: 'another long one' }, 'admin', key)
+    const again = await send('POST', '/api/users', body, 'admin', key)
     expect([first.status, again.status, again.text]).toEqual([201, 201, first.text])
     expect(again.headers.get('idempotency-replayed')).toBe('true')
-    expect((await send('POST', '/api/users', { ...body, name: 'Else' }, 'admin', key)).status).toBe(422)
+    for (const other of [{ name: 'Else' }, { password: 'another long one' }]) {
+      expect((await send('POST', '/api/users', { ...body, ...other }, 'admin', key)).status).toBe(422)
+    }
 
     const path = `/api/users/${first.body.id as string}`
     const etag = first.headers.get('etag') as string

@@ -42,6 +42,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/'],
   jose: ['auth/'],
   kysely: ['storage/'],
+  'openid-client': ['auth/oidc/provider.ts'],
   typebox: ['sdk.ts', 'http/'],
   'package.json': ['core/version.ts'],
   'dist/common-passwords.txt.br': ['auth/common-passwords.ts'],

@@ -2,6 +2,7 @@
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { withLowS } from '../../src/auth/low-s.ts'
 import { makeFolder, startServer, type RunningServer } from './executable.ts'
 import { PASSWORD, post } from './world.ts'
 
@@ -93,7 +94,8 @@ export function forge(
   { algorithm, key }: { algorithm: Algorithm; key: KeyObject | string | Buffer },
 ): string {
   const text = `${part(header)}.${part(payload)}`
-  return `${text}.${signatureOf(text, algorithm, key).toString('base64url')}`
+  const token = `${text}.${signatureOf(text, algorithm, key).toString('base64url')}`
+  return algorithm === 'ES256' ? withLowS(token) : token
 }
 
 function signatureOf(text: string, algorithm: Algorithm, key: KeyObject | string | Buffer): Buffer {
@@ -103,4 +105,15 @@ function signatureOf(text: string, algorithm: Algorithm, key: KeyObject | string
       .digest()
   const digest = algorithm === 'EdDSA' ? null : 'sha256'
   return sign(digest, Buffer.from(text), { key: key as KeyObject, dsaEncoding: 'ieee-p1363' })
+}
+
+export const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** An ES256 token with the other one of its two signatures. */
+export function twinOf(token: string): string {
+  const at = token.lastIndexOf('.') + 1
+  const signature = Buffer.from(token.slice(at), 'base64url')
+  const s = P256_ORDER - BigInt(`0x${signature.toString('hex', 32)}`)
+  signature.write(s.toString(16).padStart(64, '0'), 32, 'hex')
+  return token.slice(0, at) + signature.toString('base64url')
 }
