@@ -7,7 +7,8 @@ import { isOutOfScope, withinScope } from './scopes.ts'
 /** A filter lets through the records that match it. */
 export type Decision = 'allow' | 'deny' | Filter
 
-const ADMIN_ROLE = 'admin'
+/** Who has it passes every rule. */
+export const ADMIN_ROLE = 'admin'
 
 /** Nobody but administrators. */
 export const ADMINISTRATORS: Rule = Object.freeze({ rule: 'role', role: ADMIN_ROLE })

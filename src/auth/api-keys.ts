@@ -10,7 +10,7 @@ import { hasHash, idOfApiKey, newApiKey, prefixOf } from './api-key-text.ts'
 import { invalidToken, tokenExpired, tokenRevoked } from './challenges.ts'
 import { createKeyUses } from './key-uses.ts'
 import { keyPrincipal, type Known } from './principals.ts'
-import { findById as findUser, usersTable } from './users.ts'
+import { findById as findUser, userIdColumn } from './users.ts'
 
 /** Keys that one account may have. */
 export const KEYS_MAX = 100
@@ -38,14 +38,7 @@ export const apiKeysTable: Table = {
   name: '_hipflask_api_keys',
   id: 'uuid',
   columns: [
-    {
-      name: 'user_id',
-      kind: 'text',
-      nullable: false,
-      index: true,
-      references: usersTable.name,
-      onDelete: 'cascade',
-    },
+    userIdColumn,
     { name: 'name', kind: 'text', nullable: false },
     { name: 'key_hash', kind: 'text', nullable: false },
     { name: 'scopes', kind: 'json', nullable: false },

@@ -1,6 +1,7 @@
 // The 401 answers of auth/ and the WWW-Authenticate challenge that each carries (RFC 9110, 11.6.1; RFC 6750, section 3;
 // RFC 7617, section 2). They never say which part of a credential was wrong.
 import { AppError } from '../core/errors.ts'
+import type { Eventual } from '../core/eventual.ts'
 import { BASIC_CHALLENGE, BEARER_CHALLENGE } from '../http/problem.ts'
 
 const INVALID_TOKEN_CHALLENGE = `${BEARER_CHALLENGE}, error="invalid_token"`
@@ -39,4 +40,14 @@ export function unknownScheme(): AppError {
     message: 'Authorization header must be of the Bearer or Basic scheme',
     headers: { 'WWW-Authenticate': `${BEARER_CHALLENGE}, ${BASIC_CHALLENGE}` },
   })
+}
+
+/** What a credential stands for; undefined where it is refused by a 401. */
+export async function unlessRefused<T>(find: () => Eventual<T>): Promise<T | undefined> {
+  try {
+    return await find()
+  } catch (error) {
+    if (error instanceof AppError && error.status === 401) return undefined
+    throw error
+  }
 }

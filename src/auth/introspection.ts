@@ -1,12 +1,12 @@
 // What there is to know of a token or key (RFC 7662), for whoever may ask. It decides nothing: what is not good now is
 // not active, and nothing else is told of it.
 import type { Clock } from '../core/clock.ts'
-import { AppError } from '../core/errors.ts'
 import { t, type Static } from '../sdk.ts'
 import type { Store } from '../storage/store.ts'
 import { AUDIENCE, type AccessClaims, type AccessTokens } from './access-tokens.ts'
 import { API_KEY_PREFIX } from './api-key-text.ts'
 import type { ApiKeys, KnownKey } from './api-keys.ts'
+import { unlessRefused } from './challenges.ts'
 import { findKey } from './oauth-clients.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-tokens.ts'
 import { endOf, findSession, isLiving, type Session } from './sessions.ts'
@@ -96,12 +96,7 @@ export function createIntrospection({
 
 /** What a good access token says; undefined for any other text. */
 export async function claimsOf(token: string, accessTokens: AccessTokens): Promise<AccessClaims | undefined> {
-  try {
-    return await accessTokens.verify(token)
-  } catch (error) {
-    if (error instanceof AppError && error.status === 401) return undefined
-    throw error
-  }
+  return unlessRefused(() => accessTokens.verify(token))
 }
 
 function ofUser({ id, email }: Pick<User, 'id' | 'email'>): Introspection {

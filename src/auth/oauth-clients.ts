@@ -1,11 +1,11 @@
 // The clients of the OAuth routes (RFC 6749, 2.3): the public one, which says nothing of itself, and API keys. A client
 // is no principal: it is asked for on the few routes that do not look at credentials.
-import { AppError } from '../core/errors.ts'
 import type { Form } from '../http/form.ts'
 import { OAuthError } from '../http/oauth-errors.ts'
 import { BASIC_CHALLENGE } from '../http/problem.ts'
 import type { ApiKeys, KnownKey } from './api-keys.ts'
 import { parseBasic } from './basic.ts'
+import { unlessRefused } from './challenges.ts'
 
 interface Client {
   id: string
@@ -43,12 +43,7 @@ export function invalidClient(): OAuthError {
 
 /** Undefined where the key is not good. */
 export async function findKey(key: string, apiKeys: ApiKeys): Promise<KnownKey | undefined> {
-  try {
-    return await apiKeys.find(key)
-  } catch (error) {
-    if (error instanceof AppError && error.status === 401) return undefined
-    throw error
-  }
+  return unlessRefused(() => apiKeys.find(key))
 }
 
 // Two headers come as one, with a comma between, which base64 does not have.

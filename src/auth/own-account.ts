@@ -88,10 +88,10 @@ export function createOwnAccount(options: OwnAccountOptions): OwnAccount {
       return toRecord(row as Row)
     },
     async read(principal) {
-      return toRecord((await ownRow(store, principal.id)) as unknown as Row)
+      return toRecord((await ownUser(store, principal.id)) as unknown as Row)
     },
     async change(body, { principal, requestId, address }) {
-      const user = await ownRow(store, ownAccountOf(principal))
+      const user = await ownUser(store, ownAccountOf(principal))
       const caller = { ...callerOf(principal, requestId), input }
       const { patch, current } = readChange(body)
       checkPatch(() => input.patch(user as unknown as Row, patch), body)
@@ -107,7 +107,7 @@ export function createOwnAccount(options: OwnAccountOptions): OwnAccount {
     },
     async changePassword({ current_password: current, new_password: password }, request) {
       const { principal, requestId, address } = request
-      const user = await ownRow(store, ownAccountOf(principal))
+      const user = await ownUser(store, ownAccountOf(principal))
       const confirmed = await confirm(user, current, { method: 'password change', address })
       if (password === current) throw invalid([UNCHANGED])
       const kept = principal.session_id
@@ -121,7 +121,7 @@ export function createOwnAccount(options: OwnAccountOptions): OwnAccount {
       await named('/password', '/new_password', () => records.patch(user.id, { password }, caller))
     },
     async delete({ principal, requestId }) {
-      const { id } = await ownRow(store, ownAccountOf(principal))
+      const { id } = await ownUser(store, ownAccountOf(principal))
       await records.delete(id, callerOf(principal, requestId))
     },
   }
@@ -163,7 +163,8 @@ function callerOf(principal: Principal, requestId: string): Caller {
   return { principal, requestId, depth: 0, held: [], where: undefined, isAuthor: false }
 }
 
-async function ownRow(store: Store, id: string | null): Promise<User> {
+/** The account with this id. Throws AppError `token_revoked` where it is gone. */
+export async function ownUser(store: Store, id: string | null): Promise<User> {
   const user = id === null ? undefined : await findById(store, id)
   // Deleted since the credential was checked.
   if (user === undefined) throw tokenRevoked()

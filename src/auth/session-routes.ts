@@ -5,16 +5,15 @@ import { AppError } from '../core/errors.ts'
 import { UUID_PATTERN } from '../core/ids.ts'
 import { BEARER_CHALLENGE } from '../http/problem.ts'
 import { json, route, type Route } from '../http/route.ts'
-import type { Principal } from '../access/principal.ts'
 import { everyone, signedIn, t } from '../sdk.ts'
 import type { Store } from '../storage/store.ts'
 import type { Audit } from './audit.ts'
 import { REFRESH_EXAMPLE, loginBody, refreshBody } from './bodies.ts'
 import { invalidCredentials, tokenRevoked } from './challenges.ts'
+import { ownAccountOf, ownUser } from './own-account.ts'
 import { endSession, endSessions, findSession, isLiving, livingSessions } from './sessions.ts'
 import type { SignIn } from './sign-in.ts'
 import type { TokenPairs } from './token-pairs.ts'
-import { findById, type User } from './users.ts'
 
 export interface SessionRoutesOptions {
   store: Store
@@ -138,7 +137,7 @@ function logoutRoute({ store, audit }: SessionRoutesOptions): Route {
     responses: { 204: { description: 'Ended' } },
     noStore: true,
     async handler({ principal, address, reply }) {
-      const userId = userIdOf(principal)
+      const userId = ownAccountOf(principal)
       const { session_id: id } = principal
       if (id === null) throw new AppError('bad_request', { message: 'This credential has no session to end' })
       const ended = await endSession(store, id)
@@ -166,7 +165,7 @@ function listRoute({ store, clock }: SessionRoutesOptions): Route {
     },
     noStore: true,
     async handler({ principal }) {
-      const user = await ownAccount(store, principal)
+      const user = await ownUser(store, ownAccountOf(principal))
       const sessions = await livingSessions(store, user, clock())
       return {
         data: sessions.map(({ id, created_at, last_used_at, ip, user_agent }) => ({
@@ -194,7 +193,7 @@ function endOthersRoute({ store, audit }: SessionRoutesOptions): Route {
     responses: { 204: { description: 'Ended' } },
     noStore: true,
     async handler({ principal, address, reply }) {
-      const userId = userIdOf(principal)
+      const userId = ownAccountOf(principal)
       // Its own session was ended, or the account deleted, since the credential was checked.
       if (!(await endSessions(store, userId, principal.session_id))) throw tokenRevoked()
       audit('sessions.ended', {
@@ -219,7 +218,7 @@ function endRoute({ store, audit, clock }: SessionRoutesOptions): Route {
     responses: { 204: { description: 'Ended' } },
     noStore: true,
     async handler({ params: { id }, principal, address, reply }) {
-      const user = await ownAccount(store, principal)
+      const user = await ownUser(store, ownAccountOf(principal))
       const session = UUID_PATTERN.test(id) ? await findSession(store, id) : undefined
       const isTheirs = session !== undefined && isLiving(session, user, clock())
       if (!isTheirs || (await endSession(store, id)) === undefined) throw new AppError('not_found')
@@ -227,17 +226,4 @@ function endRoute({ store, audit, clock }: SessionRoutesOptions): Route {
       return reply(204, undefined)
     },
   })
-}
-
-/** Whose sessions they are. Keys and outside tokens have none, and may not see or end those of their owner. */
-function userIdOf({ kind, id }: Principal): string {
-  if (kind !== 'user' || id === null) throw new AppError('forbidden')
-  return id
-}
-
-async function ownAccount(store: Store, principal: Principal): Promise<User> {
-  const user = await findById(store, userIdOf(principal))
-  // Deleted since the credential was checked.
-  if (user === undefined) throw tokenRevoked()
-  return user
 }

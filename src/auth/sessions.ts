@@ -4,7 +4,7 @@ import { timestamp } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import type { Filter } from '../storage/query.ts'
 import { StaleError, type Operation, type Row, type Step, type Store, type Table } from '../storage/store.ts'
-import { findById, usersTable, type User } from './users.ts'
+import { findById, userIdColumn, usersTable, type User } from './users.ts'
 
 /** Sessions of one account: beyond it the least recently used one ends, so that no storm of logins fills the disk. */
 export const SESSIONS_MAX = 100
@@ -42,14 +42,7 @@ export const sessionsTable: Table = {
   name: '_hipflask_sessions',
   id: 'uuid',
   columns: [
-    {
-      name: 'user_id',
-      kind: 'text',
-      nullable: false,
-      index: true,
-      references: usersTable.name,
-      onDelete: 'cascade',
-    },
+    userIdColumn,
     { name: 'generation', kind: 'integer', nullable: false },
     { name: 'refresh_hash', kind: 'text', nullable: false },
     { name: 'refresh_count', kind: 'integer', nullable: false },
@@ -225,7 +218,7 @@ export async function endSessions(store: Store, userId: string, keptId: string |
     const keep = keptId === null ? [] : [keepSession(keptId, generation + 1)]
     if ((await commitUnlessStale(store, [raise(generation), ...keep])) !== undefined) return true
   }
-  throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
+  throw new AppError('unavailable')
 }
 
 /**

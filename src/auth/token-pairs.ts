@@ -104,7 +104,7 @@ export function createTokenPairs(options: TokenPairsOptions): TokenPairs {
         const pair = await tryRefresh(token, ip)
         if (pair !== undefined) return pair
       }
-      throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
+      throw new AppError('unavailable')
     },
     find,
   }

@@ -1,6 +1,7 @@
 // The table of accounts and what is asked of it. It hashes nothing and decides nothing about access; accounts are changed
 // through the resource `users` alone (users-resource.ts), but for what a sign-in notes.
-import type { Row, Store, Table } from '../storage/store.ts'
+import { ADMIN_ROLE } from '../access/authorize.ts'
+import type { Column, Row, Store, Table } from '../storage/store.ts'
 
 /** A stored account. Times are RFC 3339, UTC. */
 export interface User {
@@ -20,7 +21,7 @@ export interface User {
 }
 
 export const USER_ROLE = 'user'
-export const ADMIN_ROLE = 'admin'
+export { ADMIN_ROLE }
 export const NAME_LENGTH_MAX = 200
 export const EMAIL_LENGTH_MAX = 254
 
@@ -39,6 +40,16 @@ export const usersTable: Table = {
     { name: 'created_at', kind: 'text', nullable: false },
     { name: 'updated_at', kind: 'text', nullable: false },
   ],
+}
+
+/** The column of rows that are of an account, and go with it. */
+export const userIdColumn: Column = {
+  name: 'user_id',
+  kind: 'text',
+  nullable: false,
+  index: true,
+  references: usersTable.name,
+  onDelete: 'cascade',
 }
 
 /** The account of an e-mail in any spelling that has the same key. */

@@ -11,8 +11,6 @@ export interface WorkQueueOptions {
 /** Runs a task in its turn. Throws AppError `unavailable` at once where too many wait already. */
 export type WorkQueue = <T>(task: () => Promise<T>) => Promise<T>
 
-const RETRY_AFTER_SECONDS = 1
-
 export function createWorkQueue({ atOnce, waitingMax }: WorkQueueOptions): WorkQueue {
   const waiting: (() => void)[] = []
   let running = 0
@@ -21,9 +19,7 @@ export function createWorkQueue({ atOnce, waitingMax }: WorkQueueOptions): WorkQ
       running += 1
       return
     }
-    if (waiting.length >= waitingMax) {
-      throw new AppError('unavailable', { headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } })
-    }
+    if (waiting.length >= waitingMax) throw new AppError('unavailable')
     // Whoever leaves hands its place over, so that a newcomer can't slip in between.
     await new Promise<void>((resolve) => waiting.push(resolve))
   }

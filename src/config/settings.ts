@@ -120,34 +120,22 @@ export const settings = {
     placeholder: 'mode',
     fallback: { development: 'on', staging: 'on', production: 'off' },
   }),
-  accessTokenSeconds: {
+  accessTokenSeconds: seconds(1, ACCESS_TOKEN_SECONDS_MAX, {
     doc: 'Seconds that an access token is good for',
-    expected: `a whole number from 1 to ${ACCESS_TOKEN_SECONDS_MAX}`,
-    placeholder: 'number',
-    parse: (text) => wholeNumber(text, 1, ACCESS_TOKEN_SECONDS_MAX),
     fallback: '900',
-  },
-  refreshTokenSeconds: {
+  }),
+  refreshTokenSeconds: seconds(1, REFRESH_TOKEN_SECONDS_MAX, {
     doc: 'Seconds that a refresh token is good for, and so an idle session',
-    expected: `a whole number from 1 to ${REFRESH_TOKEN_SECONDS_MAX}`,
-    placeholder: 'number',
-    parse: (text) => wholeNumber(text, 1, REFRESH_TOKEN_SECONDS_MAX),
     fallback: '2592000',
-  },
-  refreshGraceSeconds: {
+  }),
+  refreshGraceSeconds: seconds(0, REFRESH_GRACE_SECONDS_MAX, {
     doc: 'Seconds in which a repeated refresh gets the same tokens; 0 for none',
-    expected: `a whole number from 0 to ${REFRESH_GRACE_SECONDS_MAX}`,
-    placeholder: 'number',
-    parse: (text) => wholeNumber(text, 0, REFRESH_GRACE_SECONDS_MAX),
     fallback: '10',
-  },
-  sessionSeconds: {
+  }),
+  sessionSeconds: seconds(1, SESSION_SECONDS_MAX, {
     doc: 'Seconds that a session lives at most, however often it is refreshed',
-    expected: `a whole number from 1 to ${SESSION_SECONDS_MAX}`,
-    placeholder: 'number',
-    parse: (text) => wholeNumber(text, 1, SESSION_SECONDS_MAX),
     fallback: '7776000',
-  },
+  }),
   jwtAlgorithm: choice(['EdDSA', 'ES256', 'RS256', 'HS256'] as const, {
     doc: 'How access tokens are signed',
     placeholder: 'name',
@@ -279,6 +267,16 @@ function choice<const V extends string>(
     expected,
     placeholder,
     parse: (text: string) => values.find((value) => value === text),
+    fallback,
+  }
+}
+
+function seconds(minimum: number, maximum: number, { doc, fallback }: { doc: string; fallback: string }) {
+  return {
+    doc,
+    expected: `a whole number from ${minimum} to ${maximum}`,
+    placeholder: 'number',
+    parse: (text: string) => wholeNumber(text, minimum, maximum),
     fallback,
   }
 }

@@ -63,6 +63,9 @@ export interface AppErrorOptions {
   cause?: unknown
 }
 
+/** What every 503 says. */
+const RETRY_SOON = { 'Retry-After': '1' }
+
 /** An expected failure. Everything else that is thrown is a bug and answers `internal_error`. */
 export class AppError extends Error {
   readonly code: ErrorCode
@@ -74,7 +77,7 @@ export class AppError extends Error {
     this.name = 'AppError'
     this.code = code
     this.details = options.details ?? []
-    this.headers = options.headers ?? {}
+    this.headers = code === 'unavailable' ? { ...RETRY_SOON, ...options.headers } : (options.headers ?? {})
   }
 
   get status(): number {

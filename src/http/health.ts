@@ -9,7 +9,6 @@ export interface HealthOptions {
   isReady: () => boolean | Promise<boolean>
 }
 
-const RETRY_AFTER_SECONDS = 1
 const HEALTHY = { status: 'ok' } as const
 const HealthSchema = t.Object({ status: t.Literal('ok') })
 
@@ -49,12 +48,11 @@ export function createHealthRoutes({ isReady }: HealthOptions): Route[] {
 }
 
 async function requireReady(isReady: HealthOptions['isReady']): Promise<void> {
-  const headers = { 'Retry-After': String(RETRY_AFTER_SECONDS) }
   let ready: boolean
   try {
     ready = await isReady()
   } catch (cause) {
-    throw new AppError('unavailable', { headers, cause })
+    throw new AppError('unavailable', { cause })
   }
-  if (!ready) throw new AppError('unavailable', { headers })
+  if (!ready) throw new AppError('unavailable')
 }

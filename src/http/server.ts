@@ -34,10 +34,7 @@ export function listen({ host, port, logger }: ServerOptions): Server {
   const refuse = (request: Request, thrown: unknown) =>
     fail(thrown, { requestId: newUuid(), request, noStore: true })
   let handle: RequestHandler = (request) =>
-    refuse(
-      request,
-      new AppError('unavailable', { message: 'Server is starting', headers: { 'retry-after': '1' } }),
-    )
+    refuse(request, new AppError('unavailable', { message: 'Server is starting' }))
   const server = bind(host, port, (request) => handle(request))
   return {
     // With its port, also where that is the scheme's own.

@@ -60,7 +60,7 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
 
   const onceByKey = async (key: IdempotencyKey, requestDigest: string, { act, answer }: Write) => {
     if (inFlight.has(key.id)) throw stillInFlight()
-    if (inFlight.size >= MAX_IN_FLIGHT) throw new AppError('unavailable', { headers: { 'retry-after': '1' } })
+    if (inFlight.size >= MAX_IN_FLIGHT) throw new AppError('unavailable')
     inFlight.add(key.id)
     try {
       const stored = await findAnswer(store, key)

@@ -14,7 +14,6 @@ export function createQueue() {
     if (queue.waiting >= MAX_WAITING) {
       throw new AppError('unavailable', {
         message: 'Too many changes of this record are waiting, try again',
-        headers: { 'retry-after': '1' },
       })
     }
     queue.waiting++

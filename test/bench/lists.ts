@@ -1,10 +1,10 @@
 // What a list costs when there is much to list: the same pages at 1,000 and at 1,000,000 records, deep cursors, filters,
 // sorts and full text. It prints medians of single requests, in turns, and asserts nothing.
 import { $ } from 'bun'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { start } from './contestants.ts'
+import { inBenchFolder } from './folder.ts'
 
 const DIST = join(import.meta.dir, '../../dist')
 const FEW = 1000
@@ -20,14 +20,7 @@ export default defineResource({
 })
 `
 
-if (!existsSync(join(DIST, 'hipflask'))) {
-  console.log('dist/hipflask is not there: run `bun run build` first')
-} else {
-  const folder = mkdtempSync(join(DIST, 'bench-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  await measure(folder)
-}
+await inBenchFolder({}, measure)
 
 async function measure(folder: string): Promise<void> {
   const executable = join(folder, 'hipflask')

@@ -1,12 +1,10 @@
 // What sign-ins cost: whether a wrong password and an unknown account can be told apart by time, and what many at once
 // leave to those who read. It prints medians and asserts nothing, since a busy machine would fail it.
-import { $ } from 'bun'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { prepareHipflask, start, type Contestant, type Running } from './contestants.ts'
+import { prepareHipflask, start, type Running } from './contestants.ts'
+import { inBenchFolder } from './folder.ts'
 import { putLoad, type Load } from './load.ts'
 
-const DIST = join(import.meta.dir, '../../dist')
 const TRIES = 200
 const AT_ONCE = 60
 const ROUNDS = 5
@@ -19,22 +17,12 @@ const ADA = { email: 'ada@example.com', password: 'purple staple lemon' }
 const WRONG = { email: ADA.email, password: 'purple staple melon' }
 const UNKNOWN = { email: 'bob@example.com', password: 'purple staple melon' }
 
-if (Bun.which('wrk') === null || Bun.which('taskset') === null) {
-  console.log(
-    'The bench of sign-ins needs wrk and taskset: install them (Debian: apt install wrk util-linux)',
-  )
-} else if (!existsSync(join(DIST, 'hipflask'))) {
-  console.log('dist/hipflask is not there: run `bun run build` first')
-} else {
-  const folder = mkdtempSync(join(DIST, 'bench-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  await measure(folder)
-}
+await inBenchFolder({ wrk: 'wrk', taskset: 'util-linux' }, measure)
 
 async function measure(folder: string): Promise<void> {
   const contestant = await prepareHipflask(folder)
-  await allowGuesses(contestant)
+  // Guesses are limited, and here they are made.
+  await Bun.write(join(folder, '.env'), 'HIPFLASK_LOGIN_RATE_LIMIT=off\n')
   await using server = await start(contestant)
   await send(server, '/auth/register', { name: 'Ada', ...ADA })
   await send(server, '/api/items', { name: 'Flask', price: 1 })
@@ -50,14 +38,6 @@ async function measure(folder: string): Promise<void> {
     ['  logins/s meanwhile', logins.toFixed(1), ''],
   ]
   for (const [what, result, goal] of rows) console.log(what.padEnd(48), result.padStart(8), goal.padStart(9))
-}
-
-/** Guesses are limited, where this executable can limit them. */
-async function allowGuesses({ executable, folder }: Contestant): Promise<void> {
-  const settings = await $`${executable} config`.cwd(folder).text()
-  if (settings.includes('LOGIN_RATE_LIMIT')) {
-    await Bun.write(join(folder, '.env'), 'HIPFLASK_LOGIN_RATE_LIMIT=off\n')
-  }
 }
 
 /** Medians in milliseconds, one request at a time, in turns. */

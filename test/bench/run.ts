@@ -1,7 +1,7 @@
 // Compares dist/hipflask with a hand-written server of the same routes (rival.ts) in one run, in turns, and prints a
 // table. It asserts nothing, since a busy machine would fail it. `--quick` gives a rough idea in a third of the time.
 import { Database } from 'bun:sqlite'
-import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   databaseOf,
@@ -14,9 +14,9 @@ import {
   type Contestant,
   type Running,
 } from './contestants.ts'
+import { inBenchFolder } from './folder.ts'
 import { putLoad, type Load, type Speed } from './load.ts'
 
-const DIST = join(import.meta.dir, '../../dist')
 const isQuick = process.argv.includes('--quick')
 const ROUNDS = isQuick ? 2 : 5
 const ROUND_SECONDS = isQuick ? 1 : 2
@@ -30,19 +30,7 @@ const PRIVATE: Load = { ...READ, path: '/api/private-items/4711' }
 const LIST: Load = { path: '/api/items?page=3&limit=10', clients: 32 }
 const CREATE: Load = { path: '/api/items', clients: 64, body: item(1) }
 
-if (Bun.which('wrk') === null) {
-  console.log(
-    'The bench needs wrk, which loads the servers: install it (Debian: apt install wrk) and run again',
-  )
-} else if (!existsSync(join(DIST, 'hipflask'))) {
-  console.log('dist/hipflask is not there: run `bun run build` first')
-} else {
-  // Not in the folder for temporary files, which often is in memory: there a sync to disk costs nothing.
-  const folder = mkdtempSync(join(DIST, 'bench-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  await compare(folder)
-}
+await inBenchFolder({ wrk: 'wrk' }, compare)
 
 async function compare(folder: string): Promise<void> {
   const contestants = {

@@ -7,7 +7,7 @@ import { StaleError, UniqueError, UnmetError } from '../../storage/store.ts'
 import type { Insert, Operation, Require, Row, Store, Table } from '../../storage/store.ts'
 import type { Accounts } from '../accounts.ts'
 import type { Audit } from '../audit.ts'
-import { findByEmail, findById, usersTable, type User } from '../users.ts'
+import { findByEmail, findById, userIdColumn, type User } from '../users.ts'
 import type { Identity } from './claims.ts'
 
 /** A stored identity. Times are RFC 3339, UTC. */
@@ -29,14 +29,7 @@ export const identitiesTable: Table = {
   name: '_hipflask_identities',
   id: 'uuid',
   columns: [
-    {
-      name: 'user_id',
-      kind: 'text',
-      nullable: false,
-      index: true,
-      references: usersTable.name,
-      onDelete: 'cascade',
-    },
+    userIdColumn,
     { name: 'issuer', kind: 'text', nullable: false },
     { name: 'subject', kind: 'text', nullable: false },
     { name: 'provider', kind: 'text', nullable: true },
@@ -154,7 +147,7 @@ function createAccountFinder(options: IdentitiesOptions): Identities['accountOf'
       const created = await createAccount(identity, source)
       if (created !== undefined) return created
     }
-    throw new AppError('unavailable', { headers: { 'Retry-After': '1' } })
+    throw new AppError('unavailable')
   }
 }
 

@@ -280,7 +280,6 @@ function reasonOf(error: unknown): string {
 function unavailable(): AppError {
   return new AppError('unavailable', {
     message: 'OpenID provider does not answer as it should, try again',
-    headers: { 'Retry-After': '1' },
   })
 }
 

@@ -165,6 +165,5 @@ function failureOf(error: unknown, logger: Logger): AppError {
   logger.warn('Keys of a trusted issuer can not be had', { cause: error })
   return new AppError('unavailable', {
     message: "Keys of the token's issuer can't be had now, try again",
-    headers: { 'Retry-After': '1' },
   })
 }

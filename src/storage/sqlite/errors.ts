@@ -3,8 +3,6 @@ import { SQLiteError } from 'bun:sqlite'
 import { AppError, StartError } from '../../core/errors.ts'
 import { BrokenReferenceError, UniqueError } from '../store.ts'
 
-const RETRY_AFTER = { 'Retry-After': '1' }
-
 // Primary result codes (https://www.sqlite.org/rescode.html).
 const BUSY = 5
 const LOCKED = 6
@@ -49,7 +47,7 @@ export function isEngineFailure(error: unknown): boolean {
 
 /** What a caller gets while the engine can't do its work. */
 export function unavailable(cause?: unknown): AppError {
-  return new AppError('unavailable', { headers: RETRY_AFTER, cause })
+  return new AppError('unavailable', { cause })
 }
 
 /** For reads: an engine failure as AppError `unavailable`, anything else as it is. */
