@@ -41,14 +41,14 @@ export interface AppOptions {
   mayMigrate?: boolean
   /** The address of the other end of a request's connection; without it no client has one. */
   peerOf?: (request: Request) => string | undefined
+  /** The server is on its way to stop: not ready. */
+  isDraining?: () => boolean
 }
 
 export interface App {
   handle: RequestHandler
   /** The OpenAPI document. */
   document: () => object
-  /** From now on not ready. */
-  drain: () => void
   /** Finishes what is queued and closes the database. */
   stop: () => Promise<void>
 }
@@ -123,7 +123,8 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
   }
 }
 
-async function assemble({ config, resources, logger, peerOf }: AppOptions, store: Store): Promise<App> {
+async function assemble(options: AppOptions, store: Store): Promise<App> {
+  const { config, resources, logger, peerOf, isDraining = () => false } = options
   const clock = systemClock
   const keys = loadKeyRing(keySourceOf(config), { warn: (message) => logger.warn(message), clock })
   const auth = createAuth({
@@ -148,12 +149,11 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
   const cursors = createCursors(await store.secret('cursor'))
   const { engine } = auth
   const idempotency = createIdempotency(store, clock)
-  let isDraining = false
   const names = resources.map(({ name }) => name)
   const hasDocs = config.swagger !== 'off'
   const routes: Route[] = [
     ...createRootRoutes({ version, env: config.env, resources: names, docs: hasDocs }),
-    ...createHealthRoutes({ isReady: () => !isDraining && store.check().then(() => true) }),
+    ...createHealthRoutes({ isReady: () => !isDraining() && store.check().then(() => true) }),
     ...auth.routes,
     ...createJwksRoutes(keys),
     ...resources.flatMap((definition) =>
@@ -179,9 +179,6 @@ async function assemble({ config, resources, logger, peerOf }: AppOptions, store
   return {
     handle,
     document,
-    drain: () => {
-      isDraining = true
-    },
     stop: async () => {
       idempotency.stop()
       await Promise.all([engine.settle(), auth.stop()])

@@ -35,7 +35,8 @@ export function reloadOnChange({ loaded, logger, app, server }: ReloadOptions): 
     try {
       forgetModules(config.resources)
       const resources = await resourcesOf(config, origins)
-      const next = countRequests(await createApp({ config, resources, logger, peerOf: server.peerOf }))
+      const { peerOf, isDraining } = server
+      const next = countRequests(await createApp({ config, resources, logger, peerOf, isDraining }))
       server.use(next.handle)
       const old = current
       current = next

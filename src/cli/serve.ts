@@ -10,6 +10,8 @@ import { reloadOnChange } from './reload.ts'
 
 /** How long requests in flight may take after the first signal. */
 const GRACE_MS = 10_000
+/** They may take so long after the last request was let in, however long that takes. */
+const GRACE_AFTER_DRAIN_MS = 5_000
 const EXIT_FORCED = 1
 const WRONG_USAGE = 2
 
@@ -39,15 +41,17 @@ export const serve: Command = {
       write: io.stdout,
       clock: Date.now,
     })
-    const resources = await resourcesOf(config, origins)
-    const server = listen({ host: config.host, port: config.port, logger })
     const stopped = firstSignal()
+    const resources = await Promise.race([resourcesOf(config, origins), stopped])
+    if (typeof resources === 'string') return 0
+    const server = listen({ host: config.host, port: config.port, logger })
     io.keepGoing?.()
     logStrays(logger)
     let app
     try {
       const mayMigrate = args.options['migrate'] === true
-      app = await createApp({ config, resources, logger, mayMigrate, peerOf: server.peerOf })
+      const { peerOf, isDraining } = server
+      app = await createApp({ config, resources, logger, mayMigrate, peerOf, isDraining })
     } catch (error) {
       await server.stop(0)
       throw error
@@ -59,12 +63,12 @@ export const serve: Command = {
       resources: resources.map(({ name }) => name).join(', '),
       docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
     })
-    const signal = await stopped
-    logger.info(`Stopping on ${signal}: requests under way are finished first`)
-    await reloading?.stop()
+    logger.info(`Stopping on ${await stopped}: requests under way are finished first`)
+    const drainMs = config.drainSeconds * 1000
+    await Promise.all([server.drain(drainMs), reloading?.stop()])
+    const cutOff = await server.stop(Math.max(GRACE_MS - drainMs, GRACE_AFTER_DRAIN_MS))
+    if (cutOff > 0) logger.warn('Requests that took too long were cut off', { requests: cutOff })
     const serving = reloading?.app() ?? app
-    serving.drain()
-    await server.stop(GRACE_MS)
     await serving.stop()
     logger.info('Stopped')
     return 0

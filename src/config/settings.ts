@@ -45,6 +45,7 @@ export const ACCESS_TOKEN_SECONDS_MAX = 86_400
 const REFRESH_TOKEN_SECONDS_MAX = 31_536_000
 const REFRESH_GRACE_SECONDS_MAX = 300
 const SESSION_SECONDS_MAX = 315_360_000
+const DRAIN_SECONDS_MAX = 60
 const BYTES_OF_UNIT = { B: 1, KiB: 1024, MiB: 1024 * 1024 } as const
 
 const ENVIRONMENTS = ['development', 'staging', 'production'] as const satisfies readonly Environment[]
@@ -202,6 +203,10 @@ export const settings = {
     placeholder: 'mode',
     fallback: 'full',
   }),
+  drainSeconds: seconds(0, DRAIN_SECONDS_MAX, {
+    doc: 'Seconds that a stopping server still takes requests, so that balancers notice',
+    fallback: { development: '0', staging: '1', production: '1' },
+  }),
 } satisfies Record<string, Setting<unknown>>
 
 export type SettingName = keyof typeof settings
@@ -271,7 +276,11 @@ function choice<const V extends string>(
   }
 }
 
-function seconds(minimum: number, maximum: number, { doc, fallback }: { doc: string; fallback: string }) {
+function seconds(
+  minimum: number,
+  maximum: number,
+  { doc, fallback }: Required<Pick<Setting<number>, 'doc' | 'fallback'>>,
+) {
   return {
     doc,
     expected: `a whole number from ${minimum} to ${maximum}`,

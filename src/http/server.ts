@@ -1,6 +1,7 @@
 // The listening socket. It is bound before anything else is opened, so that a taken port changes nothing on disk;
-// until the handler is there every request gets 503.
+// until the handler is there every request gets 503. It ends in steps, so that nobody who was let in is turned away.
 import { AppError, StartError } from '../core/errors.ts'
+import { proceed } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
 import { createAnswerHeaders } from './headers.ts'
@@ -21,12 +22,28 @@ export interface Server {
   readonly peerOf: (request: Request) => string | undefined
   /** Answers all further requests by this handler. */
   use(handle: RequestHandler): void
-  /** Refuses new connections and waits until the requests in flight have their answers, at most `graceMs`. */
-  stop(graceMs: number): Promise<void>
+  /**
+   * From now on every answer closes its connection, so that clients take another one for the next request. Resolves
+   * after `ms`, and then as soon as no more requests come, which is at most half a second later.
+   */
+  drain(ms: number): Promise<void>
+  /** `drain` was called. */
+  readonly isDraining: () => boolean
+  /**
+   * Refuses new connections, closes idle ones, and waits until the requests in flight have their answers, at most
+   * `graceMs`. Answers how many were cut off then. A request that crosses the closing of its connection is lost:
+   * whoever drains first loses none.
+   */
+  stop(graceMs: number): Promise<number>
 }
 
 /** A connection without traffic is closed after so many seconds. */
 const IDLE_SECONDS = 30
+/** What is on its way when the last answer goes out, a request or a connection, comes within this time or not at all. */
+const QUIET_MS = 25
+const STOP_POLL_MS = 100
+/** Under an unbroken load of new connections there is no such time. */
+const UNQUIET_MS_MAX = 500
 
 /** Binds the address. Throws StartError where it can't be had. */
 export function listen({ host, port, logger }: ServerOptions): Server {
@@ -35,7 +52,15 @@ export function listen({ host, port, logger }: ServerOptions): Server {
     fail(thrown, { requestId: newUuid(), request, noStore: true })
   let handle: RequestHandler = (request) =>
     refuse(request, new AppError('unavailable', { message: 'Server is starting' }))
-  const server = bind(host, port, (request) => handle(request))
+  let isDraining = false
+  let lastAnswers = 0
+  const finish = (response: Response): Response => {
+    if (!isDraining) return response
+    lastAnswers++
+    response.headers.set('connection', 'close')
+    return response
+  }
+  const server = bind(host, port, (request) => proceed(handle(request), finish))
   return {
     // With its port, also where that is the scheme's own.
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
@@ -43,10 +68,30 @@ export function listen({ host, port, logger }: ServerOptions): Server {
     use: (next) => {
       handle = next
     },
+    drain: async (ms) => {
+      isDraining = true
+      await Bun.sleep(ms)
+      for (
+        let waited = 0, before = -1;
+        before !== lastAnswers && waited < UNQUIET_MS_MAX;
+        waited += QUIET_MS
+      ) {
+        before = lastAnswers
+        await Bun.sleep(QUIET_MS)
+      }
+    },
+    isDraining: () => isDraining,
     stop: async (graceMs) => {
-      const finished = server.stop(false)
-      const isFinished = await Promise.race([finished.then(() => true), Bun.sleep(graceMs).then(() => false)])
-      if (!isFinished) await server.stop(true)
+      const end = performance.now() + graceMs
+      const finished = server.stop(false).then(() => true)
+      for (;;) {
+        if (await Promise.race([finished, Bun.sleep(STOP_POLL_MS).then(() => false)])) return 0
+        // A head of which a part came is no request, and may never be one: nobody waits for it.
+        const count = server.pendingRequests
+        if (count > 0 && performance.now() < end) continue
+        await server.stop(true)
+        return count
+      }
     },
   }
 }

@@ -55,9 +55,15 @@ describe('defaults', () => {
     durability: 'full',
   } as const
   test.each([
-    ['development', { host: '127.0.0.1', logFormat: 'pretty', swagger: 'on', registration: 'open' }],
-    ['staging', { host: '0.0.0.0', logFormat: 'json', swagger: 'on', registration: 'open' }],
-    ['production', { host: '0.0.0.0', logFormat: 'json', swagger: 'off', registration: 'closed' }],
+    [
+      'development',
+      { host: '127.0.0.1', logFormat: 'pretty', swagger: 'on', registration: 'open', drainSeconds: 0 },
+    ],
+    ['staging', { host: '0.0.0.0', logFormat: 'json', swagger: 'on', registration: 'open', drainSeconds: 1 }],
+    [
+      'production',
+      { host: '0.0.0.0', logFormat: 'json', swagger: 'off', registration: 'closed', drainSeconds: 1 },
+    ],
   ] as const)('of %s', (env, own) => {
     const { config, origins } = loadConfig({ env: { HIPFLASK_ENV: env } })
     expect<object>(config).toEqual({ env, ...everywhere, ...own })

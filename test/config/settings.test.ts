@@ -411,6 +411,13 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
     ],
     invalid: [...OF_CHOICES, 'off'],
   },
+  drainSeconds: {
+    valid: [
+      ['0', 0],
+      ['60', 60],
+    ],
+    invalid: ['', '61', '-1', '1s', '0.5'],
+  },
 }
 
 describe.each(settingNames.map((name) => [name, CASES[name]] as const))('%s', (name, { valid, invalid }) => {
