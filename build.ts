@@ -1,16 +1,25 @@
-// Builds the product: the files that the executable carries, then the executable dist/hipflask. The same sources give
-// the same bytes. `bun build.ts --types` stops after the files. It runs no tests and installs nothing.
+// Builds the product: the files that the executable carries, then the executable. The same sources give the same bytes.
+// `--types` stops after the files; `--target NAME` builds for another machine, `--outfile PATH` elsewhere than
+// dist/hipflask. It runs no tests and installs nothing; for another machine Bun fetches its own executable from npm once.
 import { $ } from 'bun'
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
 import { brotliCompressSync } from 'node:zlib'
 import { version } from './package.json'
 import { PASSWORD_LENGTH_MIN } from './src/auth/passwords.ts'
 
 const ROOT = import.meta.dir
-const EXECUTABLE = join(ROOT, 'dist/hipflask')
+/** What a machine is called here, and what Bun calls it. amd64 is what Debian and Docker call x64. */
+const TARGETS: Readonly<Record<string, string>> = {
+  'linux-x64': 'bun-linux-x64',
+  'linux-amd64': 'bun-linux-x64',
+  'linux-arm64': 'bun-linux-arm64',
+  'macos-arm64': 'bun-darwin-arm64',
+  'windows-x64': 'bun-windows-x64',
+}
 /** What `hipflask init` writes. The names end in .txt, or the compiler would take the files for parts of this project. */
 const DECLARATIONS = join(ROOT, 'dist/hipflask.d.ts.txt')
 /** The resource files of src/starter. */
@@ -23,6 +32,15 @@ const READER = 'src/storage/sqlite/reader.ts'
 /** This very Bun: there may be no other on the PATH. */
 const bun = process.execPath
 
+const { values } = parseArgs({
+  options: {
+    types: { type: 'boolean', default: false },
+    target: { type: 'string' },
+    outfile: { type: 'string', default: join(ROOT, 'dist/hipflask') },
+  },
+})
+const target = bunTargetOf(values.target)
+
 $.cwd(ROOT)
 await makeDeclarations()
 // A copy, since the bundler takes a file in as code or as text, not both.
@@ -31,9 +49,19 @@ for (const name of STARTERS) {
 }
 await packSwaggerUi()
 await packCommonPasswords()
-if (!process.argv.includes('--types')) {
-  await makeExecutable()
-  console.log(`dist/hipflask ${version}, ${(Bun.file(EXECUTABLE).size / 1e6).toFixed(1)} MB`)
+if (!values.types) {
+  await makeExecutable(values.outfile)
+  const name = relative(ROOT, values.outfile)
+  console.log(`${name} ${version}, ${(Bun.file(values.outfile).size / 1e6).toFixed(1)} MB`)
+}
+
+/** Undefined for this machine, which needs no name. Ends the program where there is no such target. */
+function bunTargetOf(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined
+  const found = TARGETS[name]
+  if (found !== undefined) return found
+  console.error(`Target is ${name}, must be one of ${Object.keys(TARGETS).join(', ')}`)
+  process.exit(2)
 }
 
 /**
@@ -76,8 +104,9 @@ async function packCommonPasswords(): Promise<void> {
  * Bytecode halves the time to start (148 → 70 ms); deeper than one level of functions it adds 1.5 MB and no speed.
  * Elysia loads file-type (0.4 MB) only for its own schemas of files, which are not used here.
  */
-async function makeExecutable(): Promise<void> {
-  await $`${bun} build --compile --bytecode --bytecode-depth=1 --format=esm --sourcemap --env=disable \
+async function makeExecutable(outfile: string): Promise<void> {
+  const machine = target === undefined ? [] : [`--target=${target}`]
+  await $`${bun} build --compile ${machine} --bytecode --bytecode-depth=1 --format=esm --sourcemap --env=disable \
     --no-compile-autoload-dotenv --no-compile-autoload-bunfig --compile-autoload-package-json \
-    --external file-type --outfile ${EXECUTABLE} src/main.ts ${READER}`.quiet()
+    --external file-type --outfile ${outfile} src/main.ts ${READER}`.quiet()
 }
