@@ -1,6 +1,7 @@
 // `hipflask health`: asks the server of these settings whether it is ready. For container health checks, where there
 // is no curl.
-import { request } from 'node:http'
+import * as http from 'node:http'
+import * as https from 'node:https'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
@@ -37,19 +38,21 @@ export const health: Command = {
 
 function urlOf(config: Config): string {
   const host = LOOPBACK[config.host] ?? config.host
-  return `http://${host.includes(':') ? `[${host}]` : host}:${config.port}/health/ready`
+  return `${config.tlsCert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${config.port}/health/ready`
 }
 
 /** The status of the answer. Not by `fetch`: that would ask the proxy of HTTP_PROXY. */
 function ask(config: Config): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const outgoing = request({
+  const outgoing = (config.tlsCert === undefined ? http : https).request({
     host: LOOPBACK[config.host] ?? config.host,
     port: config.port,
     path: '/health/ready',
     // A server that answers for named hosts only would refuse its own address.
     headers: config.allowedHosts === undefined ? {} : { host: config.allowedHosts[0] },
     agent: false,
+    // The certificate names the public host, not this address. What comes back is one bit, and nothing secret goes out.
+    rejectUnauthorized: false,
   })
   const limit = setTimeout(() => {
     reject(new Error(`no answer in ${LIMIT_MS / 1000} seconds`))

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { createApp, resourcesOf } from '../app.ts'
 import type { Config } from '../config/settings.ts'
+import { loadTls, type Tls } from '../config/tls.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
@@ -41,10 +42,11 @@ export const serve: Command = {
       write: io.stdout,
       clock: Date.now,
     })
+    const tls = loadTls(config)
     const stopped = firstSignal()
     const resources = await Promise.race([resourcesOf(config, origins), stopped])
     if (typeof resources === 'string') return 0
-    const server = listen({ host: config.host, port: config.port, logger })
+    const server = listen({ host: config.host, port: config.port, tls, logger })
     io.keepGoing?.()
     logStrays(logger)
     let app
@@ -57,6 +59,7 @@ export const serve: Command = {
       throw error
     }
     server.use(app.handle)
+    if (tls !== undefined) checkValidity(tls, logger)
     const reloading = isWatching ? reloadOnChange({ loaded, logger, app, server }) : undefined
     logger.info(`hipflask is serving ${server.url}`, {
       environment: config.env,
@@ -82,6 +85,13 @@ function checkWatch({ env, resources }: Config): void {
   throw new StartError(
     `Resources folder ${resources} does not exist, so there is nothing to watch: run hipflask init`,
   )
+}
+
+/** No reason not to start: the clock of this machine may be wrong, and a renewal may be under way. */
+function checkValidity({ validFrom, validTo }: Tls, logger: Logger): void {
+  const now = Date.now()
+  if (now > validTo.getTime()) logger.warn(`TLS certificate ended at ${validTo.toISOString()}: renew it`)
+  if (now < validFrom.getTime()) logger.warn(`TLS certificate begins at ${validFrom.toISOString()} only`)
 }
 
 /**

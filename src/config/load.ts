@@ -61,6 +61,10 @@ const PREFIX = 'HIPFLASK_'
 const KNOWN_NAMES = settingNames.flatMap((name) =>
   settingOf(name).isSecret === true ? [variableOf(name), `${variableOf(name)}_FILE`] : [variableOf(name)],
 )
+const PAIRS = [
+  ['adminEmail', 'adminPassword'],
+  ['tlsCert', 'tlsKey'],
+] as const satisfies readonly (readonly [SettingName, SettingName])[]
 const DOTENV_BYTES_MAX = 64 * 1024
 const SECRET_FILE_BYTES_MAX = 4096
 
@@ -104,8 +108,9 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
   }
   const isGiven = (name: SettingName) => given.get(name) !== undefined
   problems.push(...keyProblems(config as Partial<Config>, isGiven))
-  if (isGiven('adminEmail') !== isGiven('adminPassword')) {
-    problems.push(`${variableOf('adminEmail')} and ${variableOf('adminPassword')} must be set together`)
+  for (const [one, other] of PAIRS) {
+    if (isGiven(one) === isGiven(other)) continue
+    problems.push(`${variableOf(one)} and ${variableOf(other)} must be set together`)
   }
   const { oidc, oidcOrigins } = findProviders([...Object.keys(env), ...Object.keys(file)], findIn, problems)
   config['oidc'] = oidc
@@ -245,8 +250,8 @@ function faults(problems: readonly string[]): StartError {
   return new StartError(`Settings are not valid:${lines}`, isUsage ? 2 : 1)
 }
 
-/** Reads pipes too: a shell gives a secret by <(command). */
-function readBounded(file: string, bytesMax: number): string {
+/** Reads pipes too: a shell gives a secret by <(command). Throws a RangeError where there is more. */
+export function readBounded(file: string, bytesMax: number): string {
   const buffer = Buffer.alloc(bytesMax + 1)
   const descriptor = openSync(file, 'r')
   try {

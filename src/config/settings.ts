@@ -99,6 +99,18 @@ export const settings = {
     placeholder: 'hosts',
     parse: hosts,
   },
+  tlsCert: {
+    doc: 'PEM file of the certificate for https, its own first, then those that lead to its root',
+    expected: 'the name of a PEM file',
+    placeholder: 'file',
+    parse: keyFile,
+  },
+  tlsKey: {
+    doc: 'PEM file of the private key that belongs to the certificate',
+    expected: 'the name of a PEM file',
+    placeholder: 'file',
+    parse: keyFile,
+  },
   logLevel: choice(LOG_LEVELS, {
     doc: 'Least level of the lines to log',
     placeholder: 'level',

@@ -84,11 +84,19 @@ export function createRouter(options: RouterOptions): RequestHandler {
     } catch (thrown) {
       return refuse(thrown, request)
     }
-    return app.fetch(request)
+    return app.fetch(request.url.startsWith('https') ? plain(request) : request)
   }
 }
 
-type Found = Readonly<{ request: Request; params: Record<string, string> }>
+/** Found by the path of its address, which Elysia looks for behind `http://` whatever the scheme is. */
+type Findable = Pick<Request, 'method' | 'url'> & { secure?: Request }
+
+function plain(secure: Request): Request {
+  const findable: Findable = { method: secure.method, url: `http${secure.url.slice(5)}`, secure }
+  return findable as Request
+}
+
+type Found = Readonly<{ request: Request & Findable; params: Record<string, string> }>
 
 /**
  * Makes a handler as Elysia takes it. It reads a handler's text to find out what to parse for it and whether to await
@@ -96,7 +104,7 @@ type Found = Readonly<{ request: Request; params: Record<string, string> }>
  * not be told so by `parse: 'none'` where a request has no body, for then it awaits, which costs 5 % of a simple read.
  */
 function found(handle: (request: Request, params: Found['params']) => Eventual<Response>) {
-  const handler = ({ request, params }: Found) => handle(request, params)
+  const handler = ({ request, params }: Found) => handle(request.secure ?? request, params)
   return Object.assign(handler, { toString: () => '({ request, params }) => response' })
 }
 

@@ -12,11 +12,13 @@ export interface ServerOptions {
   host: string
   /** 0 takes a free one. */
   port: number
+  /** Serves https (TLS 1.2 and 1.3) instead of http. */
+  tls?: Readonly<{ cert: string; key: string }> | undefined
   logger: Logger
 }
 
 export interface Server {
-  /** `http://127.0.0.1:3000` */
+  /** `http://127.0.0.1:3000`, or `https://…` */
   url: string
   /** The address of the other end of a request's connection; undefined once that is closed. */
   readonly peerOf: (request: Request) => string | undefined
@@ -41,12 +43,12 @@ export interface Server {
 const IDLE_SECONDS = 30
 /** What is on its way when the last answer goes out, a request or a connection, comes within this time or not at all. */
 const QUIET_MS = 25
-const STOP_POLL_MS = 100
 /** Under an unbroken load of new connections there is no such time. */
 const UNQUIET_MS_MAX = 500
+const STOP_POLL_MS = 100
 
 /** Binds the address. Throws StartError where it can't be had. */
-export function listen({ host, port, logger }: ServerOptions): Server {
+export function listen({ host, port, tls, logger }: ServerOptions): Server {
   const fail = createProblemResponder(createAnswerHeaders({ strictTransport: false }), logger)
   const refuse = (request: Request, thrown: unknown) =>
     fail(thrown, { requestId: newUuid(), request, noStore: true })
@@ -60,10 +62,10 @@ export function listen({ host, port, logger }: ServerOptions): Server {
     response.headers.set('connection', 'close')
     return response
   }
-  const server = bind(host, port, (request) => proceed(handle(request), finish))
+  const server = bind({ host, port, tls }, (request) => proceed(handle(request), finish))
   return {
     // With its port, also where that is the scheme's own.
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
     peerOf: (request) => server.requestIP(request)?.address,
     use: (next) => {
       handle = next
@@ -96,9 +98,10 @@ export function listen({ host, port, logger }: ServerOptions): Server {
   }
 }
 
-function bind(host: string, port: number, fetch: RequestHandler) {
+function bind({ host, port, tls }: Omit<ServerOptions, 'logger'>, fetch: RequestHandler) {
   try {
     return Bun.serve({
+      ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
       hostname: host,
       port,
       fetch,

@@ -47,6 +47,8 @@ describe('defaults', () => {
     jwtAlgorithm: 'EdDSA',
     jwtSecret: undefined,
     jwtKeyFile: undefined,
+    tlsCert: undefined,
+    tlsKey: undefined,
     adminEmail: undefined,
     adminPassword: undefined,
     oidcRedirects: undefined,

@@ -206,6 +206,14 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
     ],
     invalid: ['', 'a\0b', 'a\nb', '-----BEGIN PRIVATE KEY-----', 'https://a/jwt.pem', 'k'.repeat(4097)],
   },
+  tlsCert: {
+    valid: [['/etc/tls/fullchain.pem', '/etc/tls/fullchain.pem']],
+    invalid: ['', '-----BEGIN CERTIFICATE-----', 'a\nb', 'a'.repeat(4097)],
+  },
+  tlsKey: {
+    valid: [['key.pem', 'key.pem']],
+    invalid: ['', '-----BEGIN PRIVATE KEY-----', 'a\nb', 'a'.repeat(4097)],
+  },
   registration: {
     valid: [
       ['open', 'open'],

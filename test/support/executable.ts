@@ -36,7 +36,7 @@ export interface RunningServer extends AsyncDisposable {
   folder: string
   pid: number
   /** Fetches a path such as `/api/items`; redirects are not followed. */
-  fetch: (path: string, init?: RequestInit) => Promise<Response>
+  fetch: (path: string, init?: BunFetchRequestInit) => Promise<Response>
   /** The lines on stdout and stderr so far. */
   log: () => string[]
   /** Sends the signal (SIGTERM unless given) and answers the exit code. The folder is removed if it was a new one. */
