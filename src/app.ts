@@ -74,8 +74,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   try {
     return await assemble(options, store)
   } catch (error) {
-    await store.stop()
-    throw error
+    // What keeps it from closing is no other thing than what kept it from starting.
+    await store.stop().catch(() => undefined)
+    throw translateStartError(error, databaseOf(options.config, options.resources).path)
   }
 }
 
@@ -116,7 +117,8 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
     if (undeclared.length > 0) {
       logger.warn('Tables without a declaration are left alone', { tables: undeclared.join(', ') })
     }
-    return createSqliteStore({ database, tables })
+    const report = (message: string, cause: unknown) => logger.error(message, { cause })
+    return createSqliteStore({ database, tables, report })
   } catch (error) {
     database.close(true)
     throw translateStartError(error, path)

@@ -23,6 +23,8 @@ export interface RunOptions {
   data?: string
   /** The working folder, kept afterwards. Unless given, a new one that is removed. */
   folder?: string
+  /** A program that runs it in its own process, with arguments: `['strace', '-D']`. */
+  under?: readonly string[]
 }
 
 export interface ServerOptions extends RunOptions {
@@ -63,10 +65,8 @@ afterAll(cleanUp)
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
   const folder = await prepareFolder(options)
   const child = spawn(['serve', ...(options.args ?? [])], folder, {
-    PORT: '0',
-    HIPFLASK_LOG_FORMAT: 'json',
-    ...options.env,
-    ...(options.data === undefined ? {} : { HIPFLASK_DATA: options.data }),
+    ...options,
+    env: { PORT: '0', HIPFLASK_LOG_FORMAT: 'json', ...options.env },
   })
   const lines: string[] = []
   const readers: Reader[] = [child.stdout.getReader(), child.stderr.getReader()]
@@ -116,10 +116,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 /** Runs `hipflask` with the arguments to its end. */
 export async function runCommand(args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const folder = await prepareFolder(options)
-  const child = spawn(args, folder, {
-    ...options.env,
-    ...(options.data === undefined ? {} : { HIPFLASK_DATA: options.data }),
-  })
+  const child = spawn(args, folder, options)
   const tooLate = rejectAfter(
     COMMAND_TIMEOUT_MS,
     `hipflask ${args.join(' ')} runs for over ${COMMAND_TIMEOUT_MS} ms`,
@@ -191,10 +188,15 @@ async function prepareFolder(options: RunOptions): Promise<string> {
   return folder
 }
 
-function spawn(args: readonly string[], folder: string, env: Readonly<Record<string, string>>) {
-  const child = Bun.spawn([EXECUTABLE, ...args], {
+function spawn(args: readonly string[], folder: string, { under = [], env, data }: RunOptions) {
+  const child = Bun.spawn([...under, EXECUTABLE, ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: folder,
+      ...env,
+      ...(data === undefined ? {} : { HIPFLASK_DATA: data }),
+    },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

@@ -6,15 +6,19 @@ import {
   closeSync,
   constants as modes,
   existsSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readSync,
+  rmSync,
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { StartError } from '../../core/errors.ts'
-import { damaged, translateStartError } from './errors.ts'
+import { damageMark } from './condition.ts'
+import { damaged, lostLog, translateStartError } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
+import { type LogIndex, hasLost, hasUncopied, readLogIndex } from './log-index.ts'
 
 export type { Database }
 
@@ -46,7 +50,7 @@ export function openDatabase({ path, durability, inspect = () => {} }: DatabaseO
   const isMemory = path === MEMORY
   let database: Database | undefined
   try {
-    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspectFile(path))
+    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspectFile(path, durability))
     const opened = new Database(path, { strict: true, readwrite: true, create: isMemory })
     database = opened
     retryWhileLocked(() => inspect(opened))
@@ -68,6 +72,16 @@ export function openReader(path: string): Database {
   return database
 }
 
+/**
+ * Copies the whole log into the file and empties it. Throws where other connections are at work, with SQLITE_BUSY.
+ */
+export function emptyLog(database: Database): void {
+  database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+  // What the index says of the log is compared with it after a power cut: it must not be older than the log is short.
+  const index = `${database.filename}-shm`
+  if (existsSync(index)) syncEntry(index)
+}
+
 /** Writes what is committed to an empty file. The connection itself may be in a transaction. */
 export function copyDatabase({ filename }: Database, path: string): void {
   using reader = openReader(filename)
@@ -80,8 +94,11 @@ export function copyDatabase({ filename }: Database, path: string): void {
 function createFile(path: string): boolean {
   const folder = dirname(path)
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, modes.R_OK | modes.W_OK | modes.X_OK)
+    // SQLite syncs the names of its files in the folder, and nobody else that of the folder.
+    for (let at = folder; made !== undefined && at.length >= made.length; at = dirname(at))
+      syncEntry(dirname(at))
     closeSync(openSync(path, 'wx', 0o600))
     return true
   } catch (error) {
@@ -92,25 +109,57 @@ function createFile(path: string): boolean {
   }
 }
 
+/** Of a file, or of the names in a folder. */
+function syncEntry(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Refuses a file that is not ours to open. It only reads, so such a file stays as it is. */
-function inspectFile(path: string): void {
+function inspectFile(path: string, durability: DatabaseOptions['durability']): void {
   const header = readHeader(path)
+  // Where the log is not synced, a power cut may take of it what the index still tells.
+  const index = durability === 'full' ? readLogIndex(path) : undefined
+  const hasLog = sizeOfLog(path) > 0
+  // SQLite would begin anew, and delete the log.
+  if (header.length === 0 && hasLog) throw damaged(path)
   if (header.length === 0) return
   if (header.length < HEADER_SIZE || !header.toString('latin1').startsWith(MAGIC)) {
     throw new StartError(`File ${path} is not a database: move it away, or choose another data folder`, 3)
   }
   checkOrigin(path, { format: header.readUInt32BE(60), application: header.readUInt32BE(68) })
+  // Read again, since another process may have copied its log and removed it in between.
+  if (!hasLog && hasUncopied(index) && hasUncopied(readLogIndex(path))) throw lostLog(path)
   // A clean stop leaves no log behind. After a crash the whole file is read once; else a start takes no longer with
   // more data.
-  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) inspectWithLog(path)
+  if (hasLog || existsSync(damageMark(path))) inspectWhole(path, index)
 }
 
 /** The log may hold a newer header, and whatever a dying machine wrote. */
-function inspectWithLog(path: string): void {
+function inspectWhole(path: string, before: LogIndex | undefined): void {
+  const log = identityOfLog(path)
   using database = new Database(path, { readonly: true })
   const format = Number(pragma(database, 'user_version'))
   checkOrigin(path, { format, application: Number(pragma(database, 'application_id')) })
-  if (pragma(database, 'quick_check') !== 'ok') throw damaged(path)
+  // By now SQLite has read the log. Where another process has worked on it meanwhile there was no crash.
+  if (hasLost(before, readLogIndex(path)) && identityOfLog(path) === log) throw lostLog(path)
+  const mark = damageMark(path)
+  if (pragma(database, existsSync(mark) ? 'integrity_check' : 'quick_check') !== 'ok') throw damaged(path)
+  rmSync(mark, { force: true })
+}
+
+function sizeOfLog(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Another text as soon as the log was written, cut or removed. */
+function identityOfLog(path: string): string {
+  const { ino, size, mtimeNs } = statSync(`${path}-wal`, { throwIfNoEntry: false, bigint: true }) ?? {}
+  return `${ino} ${size} ${mtimeNs}`
 }
 
 /** The first bytes of the file; none of an empty one, which is an empty database. */

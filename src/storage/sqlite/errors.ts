@@ -21,6 +21,9 @@ const ENGINE_FAILURES: ReadonlySet<number> = new Set([
   BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB,
 ])
 
+// SQLITE_IOERR_READ, _SHORT_READ, _DATA and _CORRUPTFS: other codes of IOERR are about writes, locks and memory.
+const READ_FAILURES: ReadonlySet<number> = new Set([1, 2, 32, 33].map((detail) => IOERR | (detail << 8)))
+
 /** An error of the engine that happened on another thread, as far as it can be told. */
 export class ReaderError extends Error {
   override name = 'ReaderError'
@@ -43,6 +46,26 @@ export function isLocked(error: unknown): boolean {
 /** The engine failed, not the statement: nothing of the transaction can be relied on. */
 export function isEngineFailure(error: unknown): boolean {
   return ENGINE_FAILURES.has(primaryCode(error))
+}
+
+/** The file does not hold what was written to it, or can't be read: no statement on it can be relied on. */
+export function isDamage(error: unknown): boolean {
+  const code = primaryCode(error)
+  return code === CORRUPT || code === NOTADB || READ_FAILURES.has(extendedCode(error))
+}
+
+/** The disk has no room. */
+export function isFull(error: unknown): boolean {
+  return primaryCode(error) === FULL
+}
+
+/**
+ * The disk, or the system, refuses a write. What SQLite had written of the commit is written anew by the next one, so
+ * that going on is safe: nothing of it was acknowledged, and none of it is seen.
+ */
+export function isDiskFailure(error: unknown): boolean {
+  const code = primaryCode(error)
+  return code === IOERR || code === READONLY || code === CANTOPEN
 }
 
 /** What a caller gets while the engine can't do its work. */
@@ -95,6 +118,14 @@ export function translateStartError(thrown: unknown, path: string): unknown {
   )
 }
 
+/** The log of the file is not what it was when the process that wrote it ended. Exit code 3. */
+export function lostLog(path: string): StartError {
+  return new StartError(
+    `Database ${path} has lost commits: its log ${path}-wal is gone or damaged; put it back or restore a backup, or remove ${path}-shm to go on without them`,
+    3,
+  )
+}
+
 /** The file was a database once. Exit code 3. */
 export function damaged(path: string, cause?: unknown): StartError {
   return new StartError(
@@ -106,7 +137,11 @@ export function damaged(path: string, cause?: unknown): StartError {
 
 // An extended code keeps its primary code in the low byte.
 function primaryCode(error: unknown): number {
-  return error instanceof SQLiteError || error instanceof ReaderError ? (error.errno ?? 0) & 0xff : 0
+  return extendedCode(error) & 0xff
+}
+
+function extendedCode(error: unknown): number {
+  return error instanceof SQLiteError || error instanceof ReaderError ? (error.errno ?? 0) : 0
 }
 
 // "UNIQUE constraint failed: items.name"

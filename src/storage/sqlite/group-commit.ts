@@ -18,12 +18,16 @@ const RETRY_MS = 1
 
 export interface GroupCommitOptions<S, T, R> {
   database: Database
-  /** Runs before each BEGIN, also one that is tried again. */
+  /** Runs before each BEGIN, also one that is tried again. What it throws rejects all that wait. */
   beforeBegin: () => void
   /** Does the steps of one unit, inside the transaction. What it throws undoes this unit and rejects it alone. */
   execute: (steps: readonly S[]) => T
   /** Runs once before COMMIT, with what the units gave that succeeded. What it throws undoes the group. */
   beforeCommit: (results: readonly T[]) => void
+  /** Runs when a group has been committed. */
+  onCommit: () => void
+  /** Runs with what a whole group failed by, a lock aside. */
+  onFailure: (error: unknown) => void
   /** What of a unit's result its caller gets. */
   answerOf: (result: T) => R
   /** Monotonic milliseconds. */
@@ -79,16 +83,19 @@ export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>)
       options.beforeBegin()
       transaction.begin()
     } catch (error) {
-      if (isLocked(error)) waitForLock()
-      else rejectAll(queue.splice(0), error)
+      if (isLocked(error)) return waitForLock()
+      options.onFailure(error)
+      rejectAll(queue.splice(0), error)
       return
     }
     lockedSince = undefined
     const group = takeGroup(queue)
     try {
       const outcomes = transaction.commit(group.map(({ steps }) => steps))
+      options.onCommit()
       for (const [index, unit] of group.entries()) settle(unit, outcomes[index] as Outcome<T>, answerOf)
     } catch (error) {
+      options.onFailure(error)
       rejectAll(group, error)
     }
     schedule()

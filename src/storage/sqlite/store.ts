@@ -7,9 +7,11 @@ import { type ListPlan, type SqlStatement, createCompiler } from '../compile.ts'
 import { isInternal, secretsTable, withInternalTables } from '../internal-tables.ts'
 import { type Id, type Row, type Store, type Table, UniqueError } from '../store.ts'
 import { checkId } from '../values.ts'
+import { emptyLog } from './database.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
 import { isLocked, translateReadError, unavailable } from './errors.ts'
 import { type WriteStep, type Written, createExecution } from './execution.ts'
+import { createCondition, type Condition } from './condition.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createLoad } from './load.ts'
 import { createChanges } from './changes.ts'
@@ -26,6 +28,8 @@ export interface SqliteStoreOptions {
   /** As `openDatabase` gives it, migrated to `tables`. The store closes it. */
   database: Database
   tables: readonly Table[]
+  /** Told of what is wrong with the file or its disk, each thing once. */
+  report?: (message: string, cause: unknown) => void
   /** Monotonic milliseconds; the machine's where left out. */
   clock?: () => number
 }
@@ -35,7 +39,7 @@ const PROBE: SqlStatement = { sql: 'SELECT 1 FROM sqlite_schema LIMIT 1', parame
 
 /** Throws StartError where the database can't be written. */
 export function createSqliteStore(options: SqliteStoreOptions): Store {
-  const { database, clock = () => performance.now() } = options
+  const { database, report = () => {}, clock = () => performance.now() } = options
   const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
   const statements = createStatements(database)
@@ -44,20 +48,27 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const totals = createTotals(database, options.tables)
   const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
   const turn = createReadTurn(database)
+  const condition = createCondition({ path: database.filename, report, clock })
   const changes = createChanges(database, turn)
   const groups = createGroupCommit<WriteStep, Written, readonly Row[]>({
     database,
-    beforeBegin: () => turn.end(),
+    beforeBegin: () => {
+      condition.refuseDamaged()
+      turn.end()
+    },
     execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
     beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
     answerOf: ({ rows }) => rows,
+    onCommit: () => condition.noteCommit(),
+    onFailure: (error) => condition.note(error),
     clock,
   })
   let stopping: Promise<void> | undefined
   const refuseWhenStopped = () => {
     if (stopping !== undefined) throw unavailable()
   }
-  const reads = createReads({ compiler, statements, byId, decode, totals, pool, turn, refuseWhenStopped })
+  const reading = createReading({ pool, turn, condition, refuseWhenStopped })
+  const reads = createReads({ compiler, statements, byId, decode, totals, condition, ...reading })
 
   // Not async: every create waits for this.
   const commit: Store['commit'] = (steps) => {
@@ -71,7 +82,10 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
       refuseWhenStopped()
       return (await groups.add([{ kind: 'sweep', ...sweep }])).length
     },
-    watch: changes.watch,
+    watch(tables) {
+      const count = changes.watch(tables)
+      return () => reading.read(count)
+    },
     secret: createSecrets({ get: reads.get, commit }),
     load: async (name) => {
       refuseWhenStopped()
@@ -84,43 +98,66 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     stop: () => {
       stopping ??= Promise.all([groups.drain(), pool?.stop()]).then(() => {
         turn.retire()
-        close(database)
+        if (condition.isDamaged()) database.close(true)
+        else close(database)
       })
       return stopping
     },
   }
 }
 
-interface ReadsOptions {
+interface ReadingOptions {
+  pool: ReturnType<typeof createReaderPool> | undefined
+  turn: ReadTurn
+  condition: Condition
+  refuseWhenStopped: () => void
+}
+
+interface Reading {
+  /** Runs a read on the main thread. */
+  read: <T>(work: () => T) => T
+  /** Reads on another thread; undefined where there is none. */
+  readAside: (plan: ListPlan) => Promise<RawRow[]> | undefined
+}
+
+function createReading({ pool, turn, condition, refuseWhenStopped }: ReadingOptions): Reading {
+  const told = (error: unknown): unknown => {
+    condition.note(error)
+    return translateReadError(error)
+  }
+  return {
+    read(work) {
+      refuseWhenStopped()
+      try {
+        turn.enter()
+        return work()
+      } catch (error) {
+        throw told(error)
+      }
+    },
+    readAside: (plan) =>
+      pool?.read(plan).catch((error: unknown) => {
+        throw told(error)
+      }),
+  }
+}
+
+interface ReadsOptions extends Reading {
   compiler: ReturnType<typeof createCompiler>
   statements: ReturnType<typeof createStatements>
   byId: ReturnType<typeof createReadById>
   decode: (table: string, raw: RawRow) => Row
   totals: ReturnType<typeof createTotals>
-  pool: ReturnType<typeof createReaderPool> | undefined
-  turn: ReadTurn
-  refuseWhenStopped: () => void
+  condition: Condition
 }
 
 function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count' | 'check'> {
-  const { compiler, statements, byId, decode, totals, pool, turn, refuseWhenStopped } = options
-
-  function read<T>(work: () => T): T {
-    refuseWhenStopped()
-    try {
-      turn.enter()
-      return work()
-    } catch (error) {
-      throw translateReadError(error)
-    }
-  }
+  const { compiler, statements, byId, decode, totals, condition, read, readAside } = options
 
   /** The rows, read where they should be. Not async, so that a cheap read costs no promise. */
   function rowsOf(plan: ListPlan, isSlow: () => boolean): Eventual<RawRow[]> {
-    if (pool === undefined || plan.parts.length === 0 || !isSlow()) return statements.inTurn(plan)
-    return pool.read(plan).catch((error: unknown) => {
-      throw translateReadError(error)
-    })
+    if (plan.parts.length === 0 || !isSlow()) return statements.inTurn(plan)
+    return readAside(plan) ?? statements.inTurn(plan)
   }
 
   const isLarge = (table: string) => !isInternal(table) && totals.read(table) > SCANNED_ROWS_MAX
@@ -148,6 +185,7 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count
       return Number(row?.['total'] ?? 0)
     },
     check: async () => {
+      condition.refuseDoubtful()
       read(() => statements.first(PROBE))
     },
   }
@@ -200,7 +238,7 @@ function close(database: Database): void {
     // Lets SQLite renew the statistics that it chooses indexes by, where they are out of date.
     database.run('PRAGMA optimize')
     // Nothing stays in the log: the database is one file, and the next start sees that this stop was clean.
-    database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+    emptyLog(database)
   } catch (error) {
     // Another process works on the file: it will do this when it stops.
     if (!isLocked(error)) throw error

@@ -1,0 +1,83 @@
+// What a failure of the file or its disk means for all who come after: 503 to whoever met it is not enough. A file that
+// is damaged is written no more; one that could not be written lately is not ready. It knows no statement.
+import { writeFileSync } from 'node:fs'
+import { isDamage, isDiskFailure, isFull, unavailable } from './errors.ts'
+
+/** How long after a failed write the store is not ready: then others must find out whether the disk works again. */
+export const DOUBT_MS = 10_000
+
+export interface ConditionOptions {
+  /** A file, or `:memory:`. */
+  path: string
+  /** Told once of each kind of trouble, and again when it has gone and come back. */
+  report: (message: string, cause: unknown) => void
+  /** Monotonic milliseconds. */
+  clock: () => number
+}
+
+export interface Condition {
+  /** Looks at what the engine failed by, in a read or a write. */
+  note(error: unknown): void
+  /** A commit has reached the disk. */
+  noteCommit(): void
+  /** Throws AppError `unavailable` where the file is damaged: nothing may be written to it. */
+  refuseDamaged(): void
+  /** Throws AppError `unavailable` also where the disk has refused a write a moment ago. */
+  refuseDoubtful(): void
+  isDamaged(): boolean
+}
+
+/**
+ * The file beside the database that tells the next start to read all of it: what was found while serving is else found
+ * by chance again. It is removed when the database has been found to be sound.
+ */
+export function damageMark(path: string): string {
+  return `${path}-damaged`
+}
+
+export function createCondition({ path, report, clock }: ConditionOptions): Condition {
+  let isDamaged = false
+  let isFailing = false
+  let doubtUntil = -Infinity
+
+  function noteDamage(cause: unknown): void {
+    if (isDamaged) return
+    isDamaged = true
+    report(
+      `Database ${path} is damaged: nothing more is written to it, what can be read is answered; stop the server and restore a backup`,
+      cause,
+    )
+    try {
+      if (path !== ':memory:') writeFileSync(damageMark(path), '', { mode: 0o600 })
+    } catch {
+      // The disk may take no file any more. The report above has been made.
+    }
+  }
+
+  function noteFailure(remedy: string, cause: unknown): void {
+    if (!isFailing) report(`Database ${path} cannot be written: ${remedy}`, cause)
+    isFailing = true
+  }
+
+  return {
+    note(error) {
+      if (isDamage(error)) noteDamage(error)
+      else if (isFull(error)) noteFailure('free space on its disk', error)
+      else if (isDiskFailure(error)) {
+        noteFailure('check its disk and its permissions', error)
+        doubtUntil = clock() + DOUBT_MS
+      }
+    },
+    noteCommit() {
+      isFailing = false
+      doubtUntil = -Infinity
+    },
+    refuseDamaged() {
+      if (isDamaged) throw unavailable()
+    },
+    refuseDoubtful() {
+      if (isDamaged || clock() < doubtUntil) throw unavailable()
+    },
+    isDamaged: () => isDamaged,
+  }
+}

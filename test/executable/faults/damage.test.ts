@@ -1,0 +1,294 @@
+// A damaged file: found at the start it is told and left as it is, found while serving it is written no more. Wrong data
+// is never answered as right.
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { makeFolder, runCommand, type RunningServer } from '../../support/executable.ts'
+import {
+  allNotes,
+  canMount,
+  hasProgram,
+  mountDisk,
+  note,
+  randomBy,
+  remount,
+  send,
+  startNotes,
+  statusOf,
+  textOf,
+  unmount,
+  wordOf,
+} from '../../support/faults.ts'
+
+const PAGE = 4096
+const COUNT = 400
+const FILES = ['hipflask.db', 'hipflask.db-wal', 'hipflask.db-shm']
+
+/** What a server leaves that was stopped, or killed. */
+const left: Record<'stopped' | 'killed', string> = { stopped: '', killed: '' }
+
+beforeAll(async () => {
+  for (const how of ['stopped', 'killed'] as const) {
+    left[how] = makeFolder()
+    const server = await startNotes({ folder: left[how] })
+    for (let client = 0; client < COUNT / 100; client++) {
+      const notes = Array.from({ length: 100 }, (_, index) => note(client, index))
+      expect(await statusOf(server, '/api/notes', notes)).toBe(201)
+    }
+    await (how === 'stopped' ? server.stop() : server.kill())
+  }
+})
+
+/** A copy of what was left, with its path to a file of the database. */
+function copied(how: keyof typeof left): { folder: string; pathOf: (suffix?: string) => string } {
+  const folder = makeFolder()
+  Bun.spawnSync(['cp', '-a', `${left[how]}/.`, folder])
+  return { folder, pathOf: (suffix = '') => join(folder, `data/hipflask.db${suffix}`) }
+}
+
+const bytesOf = (path: string) => (existsSync(path) ? readFileSync(path) : undefined)
+
+/** Overwrites a page, counted from 0. */
+function overwrite(path: string, page: number, byte: number): void {
+  const bytes = readFileSync(path)
+  bytes.fill(byte, page * PAGE, (page + 1) * PAGE)
+  writeFileSync(path, bytes)
+}
+
+/** The page, counted from 0, that holds the text. */
+function pageWith(path: string, text: string): number {
+  return Math.floor(readFileSync(path).indexOf(text) / PAGE)
+}
+
+async function failToServe(folder: string): Promise<{ exitCode: number; stderr: string }> {
+  const result = await runCommand(['serve', '--port', '0'], { folder })
+  expect(result.stderr).not.toMatch(/\bat .+:\d+:\d+\)?$|bunfs|TypeError|SQLITE/m)
+  return result
+}
+
+describe('at the start, exit 3 and a file that stays as it was, for', () => {
+  const damages: [string, keyof typeof left, (pathOf: (suffix?: string) => string) => void, RegExp][] = [
+    ['a file cut in the middle', 'stopped', (of) => truncateSync(of(), 10 * PAGE), /is damaged/],
+    ['a file cut within its header', 'stopped', (of) => truncateSync(of(), 50), /is not a database/],
+    ['an overwritten header', 'stopped', (of) => overwrite(of(), 0, 0), /is not a database/],
+    ['another file', 'stopped', (of) => writeFileSync(of(), 'a text\n'.repeat(1000)), /is not a database/],
+    ['the first page of a log', 'killed', (of) => overwrite(of('-wal'), 1, 0), /lost commits/],
+    ['a file that was emptied beside its log', 'killed', (of) => truncateSync(of(), 0), /is damaged/],
+    ['a log that is gone', 'killed', (of) => rmSync(of('-wal')), /lost commits.*-wal/],
+    ['a log that was emptied', 'killed', (of) => truncateSync(of('-wal'), 0), /lost commits/],
+    [
+      'a log of noise',
+      'killed',
+      (of) => writeFileSync(of('-wal'), Buffer.alloc(100_000, 'noise')),
+      /lost commits/,
+    ],
+    ['a log with a page overwritten', 'killed', (of) => overwrite(of('-wal'), 9, 1), /lost commits/],
+    ['a log cut in the middle', 'killed', (of) => truncateSync(of('-wal'), 20 * PAGE), /lost commits/],
+  ]
+  for (const [what, how, damage, message] of damages) {
+    test(what, async () => {
+      const { folder, pathOf } = copied(how)
+      damage(pathOf)
+      const before = ['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))
+      const { exitCode, stderr } = await failToServe(folder)
+      expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(message) })
+      expect(stderr.trim()).toMatch(/(restore|put it back|move it away).*$/)
+      expect(['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))).toEqual(before)
+    })
+  }
+})
+
+test('after a kill the whole file is read: a page that was damaged meanwhile is exit 3', async () => {
+  const { folder, pathOf } = copied('stopped')
+  const server = await startNotes({ folder })
+  expect(await statusOf(server, '/api/notes', note(9, 1))).toBe(201)
+  await server.kill()
+  overwrite(pathOf(), pageWith(pathOf(), textOf(2, 50)), 0)
+  const before = readFileSync(pathOf())
+  const { exitCode, stderr } = await failToServe(folder)
+  expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(/is damaged/) })
+  expect(readFileSync(pathOf()).equals(before)).toBe(true)
+})
+
+describe('it starts, with all that was acknowledged', () => {
+  test('after a kill, also where half a frame follows the log', async () => {
+    const { folder, pathOf } = copied('killed')
+    writeFileSync(pathOf('-wal'), Buffer.concat([readFileSync(pathOf('-wal')), Buffer.alloc(1000, 'x')]))
+    await using server = await startNotes({ folder })
+    expect(await allNotes(server)).toHaveLength(COUNT)
+  })
+
+  test('after a kill and the loss of the shared memory, which a power cut takes', async () => {
+    const { folder, pathOf } = copied('killed')
+    rmSync(pathOf('-shm'))
+    await using server = await startNotes({ folder })
+    expect(await allNotes(server)).toHaveLength(COUNT)
+  })
+
+  test('without the commits of a lost log, once its owner has said so', async () => {
+    const { folder, pathOf } = copied('killed')
+    rmSync(pathOf('-wal'))
+    rmSync(pathOf('-shm'))
+    await using server = await startNotes({ folder })
+    expect((await allNotes(server)).length).toBeLessThan(COUNT)
+  })
+})
+
+describe('a page that is found damaged while serving', () => {
+  let folder: string
+  let pathOf: (suffix?: string) => string
+  let server: RunningServer
+  let lost: number
+  beforeAll(async () => {
+    ;({ folder, pathOf } = copied('stopped'))
+    const page = pageWith(pathOf(), textOf(2, 50))
+    overwrite(pathOf(), page, 0)
+    server = await startNotes({ folder })
+    lost = 2 * 100 + 51
+  })
+  afterAll(() => server.stop())
+
+  test('is 503, and from then on so are writes and readiness, while other pages are answered', async () => {
+    expect(await statusOf(server, '/health/ready')).toBe(200)
+    expect(await statusOf(server, '/api/notes', note(9, 1))).toBe(201)
+    const met = await send(server, `/api/notes/${lost}`)
+    expect([met?.status, met?.body.error.code, met?.headers.get('retry-after')]).toEqual([
+      503,
+      'unavailable',
+      '1',
+    ])
+    expect(await statusOf(server, '/health/ready')).toBe(503)
+    expect(await statusOf(server, '/health/live')).toBe(200)
+    for (const method of ['POST', 'PATCH', 'DELETE']) {
+      const path = method === 'POST' ? '/api/notes' : '/api/notes/1'
+      const body = method === 'DELETE' ? undefined : note(9, 2)
+      expect((await send(server, path, { method, body }))?.status).toBe(503)
+    }
+    expect((await send(server, '/api/notes/1'))?.body.text).toBe(textOf(0, 0))
+    expect((await send(server, `/api/notes/${COUNT + 1}`))?.body.text).toBe(textOf(9, 1))
+  })
+
+  test('is told once in the log, with the remedy', async () => {
+    await statusOf(server, `/api/notes/${lost}`)
+    const told = server.log().filter((line) => line.includes('is damaged'))
+    expect(told).toHaveLength(1)
+    expect(JSON.parse(told[0] as string)).toMatchObject({
+      level: 'error',
+      message: expect.stringMatching(/hipflask\.db is damaged: .*restore a backup/),
+    })
+  })
+
+  test('makes the next start read the whole file, which refuses it until a sound one is put in its place', async () => {
+    expect(await server.stop()).toBe(0)
+    const before = readFileSync(pathOf())
+    const { exitCode, stderr } = await failToServe(folder)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(/is damaged/) })
+    expect(readFileSync(pathOf()).equals(before)).toBe(true)
+    copyFileSync(join(left.stopped, 'data/hipflask.db'), pathOf())
+    server = await startNotes({ folder })
+    expect(await allNotes(server)).toHaveLength(COUNT)
+    expect(readdirSync(join(folder, 'data')).filter((name) => !FILES.includes(name))).toEqual(['keys'])
+  })
+})
+
+test('whichever page is overwritten, the server does not start or answers what was written, or 503', async () => {
+  const seed = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
+  console.log(`Pages by FAULTS_SEED=${seed}`)
+  const random = randomBy(seed)
+  const pages = readFileSync(join(left.stopped, 'data/hipflask.db')).length / PAGE
+  const outcomes: Record<string, number> = {}
+  for (let round = 0; round < 10; round++) {
+    const { folder, pathOf } = copied('stopped')
+    const page = Math.floor(random() * pages)
+    const about = `page ${page} of ${pages}`
+    overwrite(pathOf(), page, random() < 0.5 ? 0 : 0xff)
+    const server = await startNotes({ folder }).catch((error: unknown) => String(error))
+    if (typeof server === 'string') {
+      expect(server, about).toMatch(/exit code 3\b[\s\S]*(is damaged|is not a database)/)
+      outcomes['refused'] = (outcomes['refused'] ?? 0) + 1
+      continue
+    }
+    const paths = Array.from({ length: 20 }, (_, index) => [index % 4, Math.floor(random() * 100)] as const)
+    for (const [client, number] of paths) {
+      for (const path of [
+        `/api/notes/${client * 100 + number + 1}`,
+        `/api/notes?q=${wordOf(client, number)}`,
+      ]) {
+        const answer = await send(server, path)
+        const found = path.includes('?') ? answer?.body.data?.[0]?.text : answer?.body.text
+        const isRight = answer?.status === 200 && found === textOf(client, number)
+        expect(
+          isRight || answer?.status === 503 ? 'right' : `${about}: ${JSON.stringify(answer?.body)}`,
+        ).toBe('right')
+        outcomes[`${answer?.status}`] = (outcomes[`${answer?.status}`] ?? 0) + 1
+      }
+    }
+    expect(await server.stop(), about).toBe(0)
+  }
+  console.log(outcomes)
+}, 60_000)
+
+describe.if(canMount())('a file system that may only be read', () => {
+  test('is exit 1 with its reason, and nothing is changed', async () => {
+    const { folder, data } = mountDisk('8m')
+    const server = await startNotes({ folder })
+    expect(await statusOf(server, '/api/notes', note(1, 1))).toBe(201)
+    await server.stop()
+    const before = readFileSync(join(data, 'hipflask.db'))
+    remount(data, 'ro')
+    const { exitCode, stderr } = await failToServe(folder)
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/cannot be used \(EROFS\)/),
+    })
+    expect(readFileSync(join(data, 'hipflask.db')).equals(before)).toBe(true)
+    unmount(data)
+  })
+})
+
+describe.if(hasProgram('strace'))('a disk that fails to sync', () => {
+  /** Runs it so that these syncs fail, counted from the first. */
+  const failing = (from: number, to: number) => {
+    const inject = `inject=fsync,fdatasync:error=EIO:when=${from}..${to}`
+    return ['strace', '-D', '-f', '-q', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e', inject]
+  }
+
+  test('is 503 for the write, nothing of it is seen, and it goes on when the disk does', async () => {
+    // The start has had its own syncs by then.
+    await using server = await startNotes({ under: failing(20, 22) })
+    const acknowledged: number[] = []
+    let refused = 0
+    for (let number = 0; number < 30; number++) {
+      const answer = await send(server, '/api/notes', { body: note(1, number) })
+      if (answer?.status === 201) acknowledged.push(number)
+      else {
+        expect([answer?.status, answer?.headers.get('retry-after')]).toEqual([503, '1'])
+        refused += 1
+        expect(await statusOf(server, '/health/ready')).toBe(503)
+        expect(await statusOf(server, '/api/notes')).toBe(200)
+      }
+    }
+    expect(refused).toBe(3)
+    expect(await statusOf(server, '/health/ready')).toBe(200)
+    expect((await allNotes(server)).map(({ number }) => number)).toEqual(acknowledged)
+    expect((await send(server, '/api/notes'))?.body.total_items).toBe(acknowledged.length)
+    expect(server.log().filter((line) => line.includes('cannot be written'))).toHaveLength(1)
+  })
+
+  test('at the start is exit 1 with its reason', async () => {
+    const folder = makeFolder()
+    const { exitCode, stderr } = await runCommand(['serve', '--port', '0'], {
+      folder,
+      under: failing(3, 1000),
+    })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringMatching(/check its disk/) })
+  })
+})
