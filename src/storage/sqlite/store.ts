@@ -98,8 +98,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     stop: () => {
       stopping ??= Promise.all([groups.drain(), pool?.stop()]).then(() => {
         turn.retire()
-        if (condition.isDamaged()) database.close(true)
-        else close(database)
+        close(database, condition)
       })
       return stopping
     },
@@ -233,15 +232,18 @@ function createDecoder(tables: readonly Table[]): (table: string, raw: RawRow) =
   return (table, raw) => decoders.get(table)?.(raw) as Row
 }
 
-function close(database: Database): void {
+function close(database: Database, condition: Condition): void {
   try {
+    if (condition.isDamaged()) return
     // Lets SQLite renew the statistics that it chooses indexes by, where they are out of date.
     database.run('PRAGMA optimize')
     // Nothing stays in the log: the database is one file, and the next start sees that this stop was clean.
     emptyLog(database)
   } catch (error) {
     // Another process works on the file: it will do this when it stops.
-    if (!isLocked(error)) throw error
+    if (isLocked(error)) return
+    condition.note(error)
+    throw error
   } finally {
     database.close(true)
   }
