@@ -14,9 +14,12 @@ import { StartError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { version } from './core/version.ts'
 import { createClientAddress } from './http/client-address.ts'
+import { createCors } from './http/cors.ts'
 import { createDocsRoutes } from './http/docs.ts'
+import type { HeaderOptions } from './http/headers.ts'
 import { createHealthRoutes } from './http/health.ts'
 import { buildDocument } from './http/openapi.ts'
+import { createRequestLimits } from './http/request-limits.ts'
 import { createRootRoutes } from './http/root.ts'
 import type { Route } from './http/route.ts'
 import { createRouter, type RequestHandler } from './http/router.ts'
@@ -162,22 +165,14 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
       createResourceRoutes({ definition, resources, store, engine, cursors, idempotency }),
     ),
   ]
-  const document = () =>
-    buildDocument({ routes, version, publicUrl: config.publicUrl, tags: tagsOf(resources) })
+  const document = () => documentOf(routes, options)
   if (hasDocs) {
     routes.push(
       ...createDocsRoutes({ document, access: config.swagger === 'admin' ? ADMINISTRATORS : everyone() }),
     )
   }
-  const handle = createRouter({
-    routes,
-    authenticate: auth.authenticate,
-    addressOf: createClientAddress({ trusted: config.trustProxy ?? [], peerOf }),
-    logger,
-    bodyLimit: config.bodyLimit,
-    allowedHosts: config.allowedHosts ?? [],
-    strictTransport: config.publicUrl?.startsWith('https:') === true,
-  })
+  const { authenticate } = auth
+  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(config, peerOf) })
   return {
     handle,
     document,
@@ -191,6 +186,36 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
       }
     },
   }
+}
+
+function documentOf(routes: readonly Route[], { config, resources }: AppOptions): object {
+  const { publicUrl, rateLimit } = config
+  return buildDocument({
+    routes,
+    version,
+    publicUrl,
+    tags: tagsOf(resources),
+    isLimited: rateLimit !== 'off',
+  })
+}
+
+/** What is decided of every request before and around its route. */
+function edgeOf(config: Config, peerOf: AppOptions['peerOf']) {
+  const addressOf = createClientAddress({ trusted: config.trustProxy ?? [], peerOf })
+  const { rateLimit: rate } = config
+  return {
+    addressOf,
+    cors: createCors(config.corsOrigins),
+    limits: rate === 'off' ? undefined : createRequestLimits({ rate, addressOf }),
+    bodyLimit: config.bodyLimit,
+    allowedHosts: config.allowedHosts ?? [],
+    ...headerOptionsOf(config),
+  }
+}
+
+/** What every answer says of this server. */
+export function headerOptionsOf({ publicUrl, env }: Config): HeaderOptions {
+  return { strictTransport: publicUrl?.startsWith('https:') === true, noIndex: env === 'staging' }
 }
 
 function oidcOf({ oidc: providers, oidcRedirects, trustedIssuers, publicUrl, env }: Config) {

@@ -19,10 +19,13 @@ export interface Credentials {
   apiKey: string | null
   /** The client's network address. */
   address: () => string
+  /** Called before a credential that is not known yet is looked at; what it throws refuses that. */
+  claim?: (() => void) | undefined
 }
 
 /**
  * Turns the credential of a request into its principal. Throws AppError `unauthenticated`, `invalid_credentials`,
- * `invalid_token`, `token_expired`, `token_revoked` or `ambiguous_credentials` where one is present and wrong.
+ * `invalid_token`, `token_expired`, `token_revoked` or `ambiguous_credentials` where one is present and wrong,
+ * and what `claim` throws.
  */
 export type Authenticator = (credentials: Credentials) => Principal | Promise<Principal>

@@ -1,6 +1,6 @@
 // From the credential of a request to its principal: the one place that reads Authorization and X-API-Key. What the
 // principal may do is decided elsewhere (access/).
-import { ANONYMOUS, type Authenticator, type Principal } from '../access/principal.ts'
+import { ANONYMOUS, type Authenticator, type Credentials, type Principal } from '../access/principal.ts'
 import type { Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import type { Eventual } from '../core/eventual.ts'
@@ -32,6 +32,8 @@ export interface AuthenticatorOptions {
 const CREDENTIAL = /^([^ ,]+)(?: +([^ ].*))?$/
 const SECOND_CREDENTIAL = /,\s*(?:bearer|basic)(?:\s|$)/i
 
+type Caller = Pick<Credentials, 'address' | 'claim'>
+
 /** Takes access tokens, ours and of trusted issuers, and API keys (Bearer), API keys (X-API-Key) and e-mail and password (Basic). Every 401 carries a challenge. */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { store, apiKeys, outsideTokens, verifyBasic, audit, clock } = options
@@ -55,25 +57,29 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     }
   }
   // Kept by the whole header, so that a known one is not even taken apart.
-  const byBearer = (header: string, text: string, address: () => string): Promise<Principal> =>
-    cache.learn(header, () => find(text, address))
-  const byKey = (key: string, address: () => string): Eventual<Principal> => {
+  const learn = (header: string, text: string, { address, claim }: Caller): Promise<Principal> => {
+    claim?.()
+    return cache.learn(header, () => find(text, address))
+  }
+  const byKey = (key: string, caller: Caller): Eventual<Principal> => {
     // A header of Authorization may be known by its text, but is no key.
     if (!key.startsWith(API_KEY_PREFIX)) throw invalidToken()
-    return cache.get(key) ?? cache.learn(key, () => find(key, address))
+    return cache.get(key) ?? learn(key, key, caller)
   }
 
-  return ({ authorization, apiKey, address }) => {
+  return (credentials) => {
+    const { authorization, apiKey, address, claim } = credentials
     if (authorization === null && apiKey === null) return ANONYMOUS
     const known = authorization === null || apiKey !== null ? undefined : cache.get(authorization)
     if (known !== undefined) return known
     if (isAmbiguous(authorization, apiKey)) throw new AppError('ambiguous_credentials')
-    if (authorization === null) return byKey(apiKey as string, address)
+    if (authorization === null) return byKey(apiKey as string, credentials)
     const [, scheme = '', value = ''] = CREDENTIAL.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer':
-        return byBearer(authorization, value, address)
+        return learn(authorization, value, credentials)
       case 'basic':
+        claim?.()
         return verifyBasic(value, address()).then((user) => userPrincipal(user, null))
       default:
         throw unknownScheme()

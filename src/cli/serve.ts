@@ -1,6 +1,6 @@
 // `hipflask serve`: the server, from its first line on the terminal to the end by a signal.
 import { existsSync } from 'node:fs'
-import { createApp, resourcesOf } from '../app.ts'
+import { createApp, headerOptionsOf, resourcesOf } from '../app.ts'
 import type { Config } from '../config/settings.ts'
 import { loadTls, type Tls } from '../config/tls.ts'
 import { StartError } from '../core/errors.ts'
@@ -46,7 +46,13 @@ export const serve: Command = {
     const stopped = firstSignal()
     const resources = await Promise.race([resourcesOf(config, origins), stopped])
     if (typeof resources === 'string') return 0
-    const server = listen({ host: config.host, port: config.port, tls, logger })
+    const server = listen({
+      host: config.host,
+      port: config.port,
+      tls,
+      logger,
+      headers: headerOptionsOf(config),
+    })
     io.keepGoing?.()
     logStrays(logger)
     let app

@@ -10,6 +10,7 @@ import {
   TRUSTED_ISSUERS_EXPECTED,
   type OidcProvider,
 } from './oidc.ts'
+import { ORIGINS_EXPECTED, parseCorsOrigins } from './origins.ts'
 import { parseRate, RATE_EXPECTED } from './rate.ts'
 import { SECRET_BYTES_MIN, isStrongSecret } from './secrets.ts'
 
@@ -127,6 +128,20 @@ export const settings = {
     placeholder: 'size',
     parse: size,
     fallback: '1MiB',
+  },
+  rateLimit: {
+    doc: 'Requests of an account, or of a network without one: 100/10s, 5/1m or off',
+    expected: RATE_EXPECTED,
+    placeholder: 'rate',
+    parse: parseRate,
+    fallback: { development: 'off', staging: 'off', production: '100/10s' },
+  },
+  corsOrigins: {
+    doc: 'Origins whose pages may call, separated by commas; loopback for those of this machine, * for all, or off',
+    expected: ORIGINS_EXPECTED,
+    placeholder: 'origins',
+    parse: parseCorsOrigins,
+    fallback: { development: 'loopback', staging: 'off', production: 'off' },
   },
   swagger: choice(['on', 'off', 'admin'] as const, {
     doc: 'Who sees Swagger UI and the API document',

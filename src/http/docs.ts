@@ -127,7 +127,7 @@ function assetRoute({ name, mediaType, access, load }: Asset): Route {
       const { compressed, plain, digest } = await asset()
       const isCompressed = acceptsGzip(header('accept-encoding'))
       const etag = `"${digest}${isCompressed ? '-gzip' : ''}"`
-      const headers = { etag, vary: 'Accept-Encoding, Authorization' }
+      const headers = { etag, vary: 'Accept-Encoding, Authorization, Origin' }
       if (header('if-none-match')?.includes(etag)) return reply(304, undefined, headers)
       return isCompressed
         ? new Content(mediaType, compressed, { ...headers, 'content-encoding': 'gzip' })

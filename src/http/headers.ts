@@ -3,6 +3,10 @@
 export interface HeaderOptions {
   /** The public address is https: every answer says so (RFC 6797). */
   strictTransport: boolean
+  /** No search engine may list what is answered. */
+  noIndex?: boolean
+  /** An answer names the origin that may read it. */
+  variesByOrigin?: boolean
 }
 
 export interface Answer {
@@ -20,16 +24,21 @@ export interface AnswerHeaders {
   own(requestId: string, noStore: boolean): Headers
 }
 
-export function createAnswerHeaders({ strictTransport }: HeaderOptions): AnswerHeaders {
+export function createAnswerHeaders({
+  strictTransport,
+  noIndex = false,
+  variesByOrigin = false,
+}: HeaderOptions): AnswerHeaders {
   const make = (cacheControl: string) => {
     const headers = new Headers({
       'content-type': 'application/json;charset=utf-8',
       'cache-control': cacheControl,
-      vary: 'Accept, Authorization',
+      vary: variesByOrigin ? 'Accept, Authorization, Origin' : 'Accept, Authorization',
       'x-content-type-options': 'nosniff',
       'x-request-id': '',
     })
     if (strictTransport) headers.set('strict-transport-security', 'max-age=31536000; includeSubDomains')
+    if (noIndex) headers.set('x-robots-tag', 'noindex')
     return headers
   }
   const revalidated = make('private, no-cache')

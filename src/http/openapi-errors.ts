@@ -12,8 +12,10 @@ export interface ErrorComponents {
   /** Those of what has been referred to. */
   schemas(): Readonly<Record<string, JsonSchema>>
   readonly headers: JsonObject
-  /** The header that every answer has. */
-  readonly requestIdHeader: JsonObject
+  /** Requests are counted. */
+  readonly isLimited: boolean
+  /** The headers that every answer of the route has. */
+  headersOf(route: Route): JsonObject
   /** Answers by status, as references; the description of each says which of the codes are meant. */
   refer(codes: readonly ErrorCode[], shape?: Route['errorShape']): JsonObject
   /** The answers that have been referred to. */
@@ -31,8 +33,11 @@ const CREDENTIAL_ERRORS: readonly ErrorCode[] = [
   'rate_limited',
 ]
 
-/** The codes that router.ts may answer before or after the handler of this route. */
-export function frameErrors(route: Route, isOpenToAll: boolean): ErrorCode[] {
+/** The codes that router.ts may answer before or after the handler of this route; `isLimited`: requests are counted. */
+export function frameErrors(
+  route: Route,
+  { isOpenToAll, isLimited }: { isOpenToAll: boolean; isLimited: boolean },
+): ErrorCode[] {
   const { body, query, path, credentials, negotiates } = route
   const hasBody = body !== undefined
   const hasParams = path.includes('/:')
@@ -43,6 +48,7 @@ export function frameErrors(route: Route, isOpenToAll: boolean): ErrorCode[] {
     ...when(hasBody || query !== undefined || hasParams || looksAtCredentials, 'bad_request'),
     ...when(looksAtCredentials, ...CREDENTIAL_ERRORS),
     ...when(looksAtCredentials && !isOpenToAll, 'forbidden'),
+    ...when(isLimited && route.unlimited !== true, 'rate_limited'),
     ...when(hasParams, 'not_found'),
     ...when(negotiates !== true, 'not_acceptable'),
     ...when(hasBody, 'request_timeout', 'payload_too_large', 'unsupported_media_type'),
@@ -53,20 +59,23 @@ export function frameErrors(route: Route, isOpenToAll: boolean): ErrorCode[] {
 }
 
 /** A fresh set of components, which notes what has been referred to. */
-export function createErrorComponents(): ErrorComponents {
+export function createErrorComponents({ isLimited }: { isLimited: boolean }): ErrorComponents {
+  const limitHeaders = isLimited ? LIMIT_HEADERS : {}
   const statuses = new Set<number>()
   const oauthAnswers: JsonObject = {}
   return {
     schemas: () =>
       Object.keys(oauthAnswers).length === 0 ? SCHEMAS : { ...SCHEMAS, 'hipflask.OAuthError': OAUTH_SCHEMA },
-    headers: HEADERS,
-    requestIdHeader: REQUEST_ID_HEADER,
+    isLimited,
+    headers: isLimited ? { ...HEADERS, ...LIMIT_HEADER_COMPONENTS } : HEADERS,
+    headersOf: ({ unlimited }) =>
+      unlimited === true ? REQUEST_ID_HEADER : { ...REQUEST_ID_HEADER, ...limitHeaders },
     refer(codes, shape) {
       const references: JsonObject = {}
       for (const [status, ofStatus] of byStatus(codes)) {
         if (shape === 'oauth') {
           const name = `OAuth${responseName(status)}`
-          oauthAnswers[name] ??= oauthResponseOf(status, ofStatus[0] as ErrorCode)
+          oauthAnswers[name] ??= oauthResponseOf(status, ofStatus[0] as ErrorCode, limitHeaders)
           references[status] = { $ref: `#/components/responses/${name}` }
           continue
         }
@@ -80,7 +89,10 @@ export function createErrorComponents(): ErrorComponents {
     },
     used() {
       const inOrder = [...byStatus(errorCodes)].filter(([status]) => statuses.has(status))
-      const answers = inOrder.map(([status, codes]) => [responseName(status), responseOf(status, codes)])
+      const answers = inOrder.map(([status, codes]) => [
+        responseName(status),
+        responseOf(status, codes, limitHeaders),
+      ])
       return { ...Object.fromEntries(answers), ...oauthAnswers }
     },
   }
@@ -183,12 +195,31 @@ const HEADERS: JsonObject = {
   RetryAfter: { description: 'Seconds to wait before another try', schema: { type: 'integer', minimum: 0 } },
 }
 
-function responseOf(status: number, codes: readonly ErrorCode[]): JsonObject {
+const LIMIT_HEADERS: JsonObject = {
+  RateLimit: { $ref: '#/components/headers/RateLimit' },
+  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
+}
+const LIMIT_HEADER_COMPONENTS: JsonObject = {
+  RateLimit: {
+    description:
+      'What is left: `r` requests, and in `t` seconds all again (draft-ietf-httpapi-ratelimit-headers-11)',
+    schema: { type: 'string' },
+    example: '"default";r=42;t=6',
+  },
+  RateLimitPolicy: {
+    description:
+      'How many requests there may be: `q` in `w` seconds, of an account, or of a network without one',
+    schema: { type: 'string' },
+    example: '"default";q=100;w=10',
+  },
+}
+
+function responseOf(status: number, codes: readonly ErrorCode[], more: JsonObject): JsonObject {
   const examples = (body: (error: AppError, requestId: string) => unknown) =>
     Object.fromEntries(codes.map((code) => [code, { value: body(exampleError(code), EXAMPLE_REQUEST_ID) }]))
   return {
     description: describe(status, codes),
-    headers: { ...REQUEST_ID_HEADER, ...STATUS_HEADERS[status] },
+    headers: { ...REQUEST_ID_HEADER, ...more, ...STATUS_HEADERS[status] },
     content: {
       'application/json': {
         schema: { $ref: '#/components/schemas/hipflask.Error' },
@@ -203,10 +234,10 @@ function responseOf(status: number, codes: readonly ErrorCode[]): JsonObject {
 }
 
 /** What an OAuth client gets, whatever the reason: RFC 6749, 5.2. */
-function oauthResponseOf(status: number, code: ErrorCode): JsonObject {
+function oauthResponseOf(status: number, code: ErrorCode, more: JsonObject): JsonObject {
   return {
     description: STATUS_CODES[status],
-    headers: { ...REQUEST_ID_HEADER, ...STATUS_HEADERS[status] },
+    headers: { ...REQUEST_ID_HEADER, ...more, ...STATUS_HEADERS[status] },
     content: {
       'application/json': {
         schema: { $ref: '#/components/schemas/hipflask.OAuthError' },

@@ -15,6 +15,8 @@ export interface DocumentOptions {
   /** What each tag is for, in the order of the document. */
   tags: Readonly<Record<string, string>>
   description?: string
+  /** Requests are counted, and refused beyond a limit. */
+  isLimited?: boolean
 }
 
 export type JsonObject = Record<string, unknown>
@@ -49,11 +51,12 @@ export function buildDocument({
   publicUrl,
   tags,
   description = DESCRIPTION,
+  isLimited = false,
 }: DocumentOptions): JsonObject {
   const documented = routes.filter((route) => route.undocumented !== true)
   refuseDuplicates(documented)
   const schemas = createSchemaComponents(documented.flatMap(schemasOf))
-  const errors = createErrorComponents()
+  const errors = createErrorComponents({ isLimited })
   const paths: Record<string, JsonObject> = {}
   for (const route of documented) {
     const path = (paths[templateOf(route.path)] ??= {})
@@ -154,9 +157,10 @@ function requestBodyOf({ body }: Route, schemas: SchemaComponents): JsonObject {
 function responsesOf(route: Route, schemas: SchemaComponents, errors: ErrorComponents): JsonObject {
   const successes = Object.entries(route.responses).map(([status, answer]) => [
     status,
-    responseOf(answer, schemas, { headers: errors.requestIdHeader, formats: route.formats ?? [] }),
+    responseOf(answer, schemas, { headers: errors.headersOf(route), formats: route.formats ?? [] }),
   ])
-  const codes = [...frameErrors(route, isOpenToAll(route.access)), ...(route.errors ?? [])]
+  const frame = { isOpenToAll: isOpenToAll(route.access), isLimited: errors.isLimited }
+  const codes = [...frameErrors(route, frame), ...(route.errors ?? [])]
   const failures = errors.refer(codes, route.errorShape)
   return { ...failures, ...Object.fromEntries(successes) }
 }

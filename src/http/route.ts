@@ -185,6 +185,8 @@ export interface RouteOptions<
    * handler to look at; all others are as everywhere.
    */
   credentials?: 'ignored' | 'client'
+  /** It is not counted, and never refused, by the limit of requests. */
+  unlimited?: boolean
   /** JSON Schemas of path parameters for the document; text where absent. */
   params?: Readonly<Record<ParamNames<Path>, JsonSchema>>
   /** Query parameters by name, parsed canonically and validated, or a parser of their own. Any other is 400. */

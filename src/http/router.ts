@@ -10,6 +10,7 @@ import { proceed, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
 import { checkMediaType, createBodyReader } from './body.ts'
+import type { Cors } from './cors.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
 import { createHostCheck } from './host.ts'
 import { decodeForm, FORM_TYPE } from './form.ts'
@@ -17,6 +18,7 @@ import { decodeJson } from './json.ts'
 import { preferredChoice } from './negotiation.ts'
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
+import type { Claim, RequestLimits, Ticket } from './request-limits.ts'
 import { Content, Reply } from './route.ts'
 import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 
@@ -32,6 +34,12 @@ export interface RouterOptions {
   allowedHosts: readonly string[]
   /** The public address is https. */
   strictTransport: boolean
+  /** No search engine may list what is answered. */
+  noIndex?: boolean
+  /** Undefined: no page of another origin may call. */
+  cors?: Cors | undefined
+  /** Undefined: requests are not counted. */
+  limits?: RequestLimits | undefined
 }
 
 /** Answers a request; never rejects. */
@@ -43,21 +51,23 @@ const BODY_TIMEOUT_MS = 20_000
 
 /** Makes the handler of all requests from the route table. */
 export function createRouter(options: RouterOptions): RequestHandler {
-  const headers = createAnswerHeaders(options)
+  const { cors, limits } = options
+  const headers = createAnswerHeaders({ ...options, variesByOrigin: cors !== undefined })
   const fail = createProblemResponder(headers, options.logger)
   const checkHost = createHostCheck(options.allowedHosts)
   const app = new Elysia({ strictPath: true, normalize: false, handler: { standardHostname: false } })
   const serve = (answer: Answerer, { noStore = false, errorShape }: Answered) => {
-    return (request: Request, params: Readonly<Record<string, string>>): Eventual<Response> => {
+    const handle = (request: Request, params: Found['params'], ticket?: Ticket): Eventual<Response> => {
       const requestId = newUuid()
       const failed = (thrown: unknown) => fail(thrown, { requestId, request, noStore, errorShape })
       try {
-        const answered = answer({ request, params, requestId })
+        const answered = answer({ request, params, requestId, ticket })
         return answered instanceof Promise ? answered.catch(failed) : answered
       } catch (thrown) {
         return failed(thrown)
       }
     }
+    return limits === undefined ? handle : limits.telling(handle)
   }
   for (const route of options.routes) {
     const handle = serve(createAnswerer(route, options, headers), route)
@@ -67,17 +77,20 @@ export function createRouter(options: RouterOptions): RequestHandler {
   }
   for (const [path, routes] of Map.groupBy(options.routes, (route) => route.path)) {
     const allow = allowedMethods(routes.map(({ method }) => method))
-    const handle = serve(otherMethod(allow, headers, routes[0]?.noStore === true), routes[0] ?? {})
+    const answer = otherMethod(allow, headers, routes[0]?.noStore === true)
+    const counted = routes.every(({ unlimited }) => unlimited) ? undefined : limits
+    const handle = serve(unrouted(answer, { headers, cors, limits: counted }), routes[0] ?? {})
     app.all(path, found(handle), { parse: 'none' })
   }
-  const unknown = serve(() => {
+  const notFound = () => {
     throw new AppError('not_found')
-  }, {})
+  }
+  const unknown = serve(unrouted(notFound, { headers, cors, limits }), {})
   app.all('/*', found(unknown), { parse: 'none' })
   app.compile()
   const refuse = (thrown: unknown, request: Request) =>
     fail(thrown, { requestId: newUuid(), request, noStore: false })
-  return (request) => {
+  const handle: RequestHandler = (request) => {
     try {
       checkHost(request)
       checkTarget(request)
@@ -86,6 +99,7 @@ export function createRouter(options: RouterOptions): RequestHandler {
     }
     return app.fetch(request.url.startsWith('https') ? plain(request) : request)
   }
+  return cors === undefined ? handle : cors.granting(handle)
 }
 
 /** Found by the path of its address, which Elysia looks for behind `http://` whatever the scheme is. */
@@ -112,6 +126,8 @@ interface Incoming {
   request: Request
   params: Readonly<Record<string, string>>
   requestId: string
+  /** Where requests are counted. */
+  ticket: Ticket | undefined
 }
 
 /** What of a route its errors depend on; those of one path have it in common. */
@@ -127,7 +143,7 @@ function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHea
   const mediaTypes = [isForm ? FORM_TYPE : 'application/json', ...(route.body?.mediaTypes ?? [])]
   const decode = isForm ? decodeForm : decodeJson
   const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
-  const admit = createAdmission(route, options)
+  const { admit, readmit } = createAdmission(route, options)
   return (incoming) =>
     proceed(admit(incoming), (permit) => {
       const { request } = incoming
@@ -139,7 +155,7 @@ function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHea
         const decoded = decode(bytes)
         if (permit.recheck === undefined) return handle(admitted, decoded)
         // A body may take its time, and a credential that is revoked meanwhile must not act.
-        return proceed(admit(incoming), (again) => handle({ ...admitted, ...again }, decoded))
+        return proceed(readmit(incoming), (again) => handle({ ...admitted, ...again }, decoded))
       })
     })
 }
@@ -147,17 +163,28 @@ function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHea
 /** Who calls, and which records the rule leaves. */
 type Permit = Pick<Context<string, unknown, unknown, any>, 'principal' | 'where' | 'recheck'>
 
-/** Makes the function that finds out who calls, and throws where the rule refuses that. */
-function createAdmission(route: Route, options: RouterOptions): (incoming: Incoming) => Eventual<Permit> {
+/** Both find out who calls, and throw where the rule refuses that; the first counts the request. */
+type Admission = Readonly<Record<'admit' | 'readmit', (incoming: Incoming) => Eventual<Permit>>>
+
+function createAdmission(route: Route, options: RouterOptions): Admission {
   const { access: rule, action = 'call', scope } = route
-  const admit = (incoming: Incoming): Eventual<Permit> =>
-    proceed(principalOf(incoming.request, route, options), (caller) => {
+  const identify = createIdentification(route, options)
+  const decide = (incoming: Incoming, found: Eventual<Principal>): Eventual<Permit> =>
+    proceed(found, (caller) => {
       // Nothing behind this may take a caller out of its scope for more than the rule does.
       const principal = withinScope(caller, scope)
       const where = authorize({ rule, principal, action, scope })
-      return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => admit(incoming) }
+      return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => readmit(incoming) }
     })
-  return admit
+  const readmit = (incoming: Incoming) => decide(incoming, identify(incoming.request))
+  const { limits } = options
+  if (limits === undefined || route.unlimited === true) return { admit: readmit, readmit }
+  const admit = (incoming: Incoming) =>
+    decide(
+      incoming,
+      limits.countCaller(incoming, (claim) => identify(incoming.request, claim)),
+    )
+  return { admit, readmit }
 }
 
 interface Admitted extends Incoming, Permit {
@@ -202,18 +229,18 @@ function queryParserOf({ query }: Route): (search: string) => unknown {
   return (search) => (search === '' ? NO_QUERY : refuse(search))
 }
 
-function principalOf(
-  request: Request,
-  route: Route,
-  { authenticate, addressOf }: RouterOptions,
-): Eventual<Principal> {
-  if (route.credentials === 'ignored') return ANONYMOUS
-  const authorization = request.headers.get('authorization')
-  const apiKey = request.headers.get('x-api-key')
-  if (authorization === null && apiKey === null) return ANONYMOUS
-  if (route.credentials === 'client' && apiKey === null && /^basic(?: |$)/i.test(authorization ?? ''))
-    return ANONYMOUS
-  return authenticate({ authorization, apiKey, address: () => addressOf(request) })
+type Identify = (request: Request, claim?: Claim) => Eventual<Principal>
+
+function createIdentification(route: Route, { authenticate, addressOf }: RouterOptions): Identify {
+  if (route.credentials === 'ignored') return () => ANONYMOUS
+  return (request, claim) => {
+    const authorization = request.headers.get('authorization')
+    const apiKey = request.headers.get('x-api-key')
+    if (authorization === null && apiKey === null) return ANONYMOUS
+    if (route.credentials === 'client' && apiKey === null && /^basic(?: |$)/i.test(authorization ?? ''))
+      return ANONYMOUS
+    return authenticate({ authorization, apiKey, address: () => addressOf(request), claim })
+  }
 }
 
 /** The format that the client wishes for; undefined is JSON. Throws AppError `not_acceptable`. */
@@ -261,6 +288,27 @@ function contentResponse(content: Content, headers: Headers): Response {
   headers.set('content-type', content.mediaType)
   for (const [name, value] of Object.entries(content.headers)) headers.set(name, value)
   return new Response(content.body, { headers })
+}
+
+interface Unrouted {
+  headers: AnswerHeaders
+  cors: Cors | undefined
+  limits: RequestLimits | undefined
+}
+
+/** What no route answers: a browser is told what a page may send, uncounted, so that only the request itself counts. */
+function unrouted(answer: Answerer, { headers, cors, limits }: Unrouted): Answerer {
+  if (cors === undefined && limits === undefined) return answer
+  return (incoming) => {
+    if (cors?.isPreflight(incoming.request) !== true) {
+      limits?.countNetwork(incoming)
+      return answer(incoming)
+    }
+    const own = headers.own(incoming.requestId, false)
+    own.delete('content-type')
+    for (const [name, value] of Object.entries(cors.preflightHeaders)) own.set(name, value)
+    return new Response(null, { status: 204, headers: own })
+  }
 }
 
 function otherMethod(allow: string, headers: AnswerHeaders, noStore: boolean): Answerer {

@@ -4,7 +4,7 @@ import { AppError, StartError } from '../core/errors.ts'
 import { proceed } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
-import { createAnswerHeaders } from './headers.ts'
+import { createAnswerHeaders, type HeaderOptions } from './headers.ts'
 import { createProblemResponder } from './problem.ts'
 import type { RequestHandler } from './router.ts'
 
@@ -15,6 +15,8 @@ export interface ServerOptions {
   /** Serves https (TLS 1.2 and 1.3) instead of http. */
   tls?: Readonly<{ cert: string; key: string }> | undefined
   logger: Logger
+  /** Of the answers while the server starts. */
+  headers: HeaderOptions
 }
 
 export interface Server {
@@ -48,8 +50,8 @@ const UNQUIET_MS_MAX = 500
 const STOP_POLL_MS = 100
 
 /** Binds the address. Throws StartError where it can't be had. */
-export function listen({ host, port, tls, logger }: ServerOptions): Server {
-  const fail = createProblemResponder(createAnswerHeaders({ strictTransport: false }), logger)
+export function listen({ host, port, tls, logger, headers }: ServerOptions): Server {
+  const fail = createProblemResponder(createAnswerHeaders(headers), logger)
   const refuse = (request: Request, thrown: unknown) =>
     fail(thrown, { requestId: newUuid(), request, noStore: true })
   let handle: RequestHandler = (request) =>
@@ -98,7 +100,7 @@ export function listen({ host, port, tls, logger }: ServerOptions): Server {
   }
 }
 
-function bind({ host, port, tls }: Omit<ServerOptions, 'logger'>, fetch: RequestHandler) {
+function bind({ host, port, tls }: Omit<ServerOptions, 'logger' | 'headers'>, fetch: RequestHandler) {
   try {
     return Bun.serve({
       ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),

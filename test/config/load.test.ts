@@ -59,12 +59,39 @@ describe('defaults', () => {
   test.each([
     [
       'development',
-      { host: '127.0.0.1', logFormat: 'pretty', swagger: 'on', registration: 'open', drainSeconds: 0 },
+      {
+        host: '127.0.0.1',
+        logFormat: 'pretty',
+        rateLimit: 'off',
+        corsOrigins: ['loopback'],
+        swagger: 'on',
+        registration: 'open',
+        drainSeconds: 0,
+      },
     ],
-    ['staging', { host: '0.0.0.0', logFormat: 'json', swagger: 'on', registration: 'open', drainSeconds: 1 }],
+    [
+      'staging',
+      {
+        host: '0.0.0.0',
+        logFormat: 'json',
+        rateLimit: 'off',
+        corsOrigins: 'off',
+        swagger: 'on',
+        registration: 'open',
+        drainSeconds: 1,
+      },
+    ],
     [
       'production',
-      { host: '0.0.0.0', logFormat: 'json', swagger: 'off', registration: 'closed', drainSeconds: 1 },
+      {
+        host: '0.0.0.0',
+        logFormat: 'json',
+        rateLimit: { limit: 100, windowMs: 10_000 },
+        corsOrigins: 'off',
+        swagger: 'off',
+        registration: 'closed',
+        drainSeconds: 1,
+      },
     ],
   ] as const)('of %s', (env, own) => {
     const { config, origins } = loadConfig({ env: { HIPFLASK_ENV: env } })

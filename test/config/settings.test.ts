@@ -15,6 +15,8 @@ const hosts = (count: number) => Array.from({ length: count }, (_, at) => `h${at
 
 const addresses = (count: number) =>
   Array.from({ length: count }, (_, at) => `https://h${at}.example/`).join(',')
+const origins = (count: number) =>
+  Array.from({ length: count }, (_, at) => `https://h${at}.example`).join(',')
 const networks = (count: number) => Array.from({ length: count }, (_, at) => `10.0.0.${at}/32`).join(',')
 
 /** Every setting: text → value, and texts that are refused. */
@@ -220,6 +222,55 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
       ['closed', 'closed'],
     ],
     invalid: [...OF_CHOICES, 'off'],
+  },
+  rateLimit: {
+    valid: [
+      ['off', 'off'],
+      ['100/10s', expect.objectContaining({ limit: 100, windowMs: 10_000 })],
+      ['1/1s', expect.objectContaining({ limit: 1, windowMs: 1000 })],
+      ['10000/24h', expect.objectContaining({ limit: 10_000, windowMs: 86_400_000 })],
+    ],
+    invalid: ['', '0/1s', '10001/1s', '1/0s', '1/25h', '100', '100/10', '100/s', '100 / 10s', 'OFF', '1/1d'],
+  },
+  corsOrigins: {
+    valid: [
+      ['off', 'off'],
+      ['*', '*'],
+      ['loopback', ['loopback']],
+      ['https://app.example.com', ['https://app.example.com']],
+      ['HTTPS://App.Example.com:443/', ['https://app.example.com']],
+      ['http://app.example.com:8080 , Loopback', ['http://app.example.com:8080', 'loopback']],
+      ['https://münchen.example', ['https://xn--mnchen-3ya.example']],
+      ['http://[::1]:5173', ['http://[::1]:5173']],
+      ['https://a.example,https://A.example', ['https://a.example']],
+      ['capacitor://localhost', ['capacitor://localhost']],
+      ['chrome-extension://abcdefgh/', ['chrome-extension://abcdefgh']],
+      [origins(100), origins(100).split(',')],
+    ],
+    invalid: [
+      '',
+      'null',
+      'on',
+      'app.example.com',
+      '//app.example.com',
+      'https://*.example.com',
+      'https://app.example.com/path',
+      'https://app.example.com?',
+      'https://app.example.com#',
+      'https://user@app.example.com',
+      'https://app.example.com:99999',
+      'https://a b',
+      'https:\\\\app.example.com',
+      'file:///',
+      'file://host',
+      'capacitor://a/b',
+      '*,https://a.example',
+      'off,https://a.example',
+      'https://a.example,,https://b.example',
+      'https://a.example,',
+      `https://${label(300)}.example`,
+      origins(101),
+    ],
   },
   loginRateLimit: {
     valid: [
@@ -453,6 +504,8 @@ test.each([
   ['host', 'HIPFLASK_HOST', '--host', '127.0.0.1 (0.0.0.0 in staging, production)'],
   ['swagger', 'HIPFLASK_SWAGGER', '--swagger', 'on (off in production)'],
   ['publicUrl', 'HIPFLASK_PUBLIC_URL', '--public-url', undefined],
+  ['rateLimit', 'HIPFLASK_RATE_LIMIT', '--rate-limit', 'off (100/10s in production)'],
+  ['corsOrigins', 'HIPFLASK_CORS_ORIGINS', '--cors-origins', 'loopback (off in staging, production)'],
 ] as const)('%s is %s and %s, and its default is described', (name, variable, flag, fallback) => {
   expect(variableOf(name)).toBe(variable)
   expect(flagOf(name)).toBe(flag)

@@ -255,7 +255,7 @@ describe('over a socket', () => {
   )
   const servers = (['127.0.0.1', '::1'] as const).map((host) => {
     const logger = createLogger({ level: 'error', format: 'json', write: () => {}, clock: Date.now })
-    const server = listen({ host, port: 0, logger })
+    const server = listen({ host, port: 0, logger, headers: { strictTransport: false } })
     server.use(
       createHandler(routes, [], createClientAddress({ trusted: ['::1/128'], peerOf: server.peerOf })),
     )
