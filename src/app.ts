@@ -11,7 +11,7 @@ import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/settings.ts'
 import { systemClock } from './core/clock.ts'
 import { StartError } from './core/errors.ts'
-import type { Logger } from './core/logger.ts'
+import type { Logger, LoggerOptions } from './core/logger.ts'
 import { version } from './core/version.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
@@ -19,7 +19,9 @@ import { createDocsRoutes } from './http/docs.ts'
 import type { HeaderOptions } from './http/headers.ts'
 import { createHealthRoutes } from './http/health.ts'
 import { buildDocument } from './http/openapi.ts'
+import { createObservers } from './http/observer.ts'
 import { createRequestLimits } from './http/request-limits.ts'
+import { createRequestLog } from './http/request-log.ts'
 import { createRootRoutes } from './http/root.ts'
 import type { Route } from './http/route.ts'
 import { createRouter, type RequestHandler } from './http/router.ts'
@@ -40,6 +42,8 @@ export interface AppOptions {
   config: Config
   resources: readonly ResourceDefinition[]
   logger: Logger
+  /** How a line for each request is written; without it there are none. */
+  requestLog?: LoggerOptions
   /** Tables of a production database that exist may be changed; elsewhere they always may. */
   mayMigrate?: boolean
   /** The address of the other end of a request's connection; without it no client has one. */
@@ -129,7 +133,7 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
 }
 
 async function assemble(options: AppOptions, store: Store): Promise<App> {
-  const { config, resources, logger, peerOf, isDraining = () => false } = options
+  const { config, resources, logger, isDraining = () => false } = options
   const clock = systemClock
   const keys = loadKeyRing(keySourceOf(config), { warn: (message) => logger.warn(message), clock })
   const auth = createAuth({
@@ -172,7 +176,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
     )
   }
   const { authenticate } = auth
-  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(config, peerOf) })
+  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(options) })
   return {
     handle,
     document,
@@ -200,11 +204,13 @@ function documentOf(routes: readonly Route[], { config, resources }: AppOptions)
 }
 
 /** What is decided of every request before and around its route. */
-function edgeOf(config: Config, peerOf: AppOptions['peerOf']) {
+function edgeOf({ config, peerOf, requestLog }: AppOptions) {
   const addressOf = createClientAddress({ trusted: config.trustProxy ?? [], peerOf })
   const { rateLimit: rate } = config
+  const log = requestLog && createRequestLog({ ...requestLog, addressOf })
   return {
     addressOf,
+    observe: createObservers({ log }),
     cors: createCors(config.corsOrigins),
     limits: rate === 'off' ? undefined : createRequestLimits({ rate, addressOf }),
     bodyLimit: config.bodyLimit,

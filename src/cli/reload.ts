@@ -3,7 +3,7 @@
 import { watch } from 'node:fs'
 import { createApp, resourcesOf, type App } from '../app.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import type { Logger } from '../core/logger.ts'
+import type { Logger, LoggerOptions } from '../core/logger.ts'
 import type { Server } from '../http/server.ts'
 import { forgetModules } from '../rest/loader.ts'
 
@@ -13,6 +13,7 @@ const QUIET_MS = 100
 export interface ReloadOptions {
   loaded: LoadedConfig
   logger: Logger
+  requestLog: LoggerOptions
   /** What serves at the start. */
   app: App
   server: Server
@@ -26,7 +27,7 @@ export interface Reloading {
 }
 
 /** Watches the resources folder, which must exist, with its subfolders. */
-export function reloadOnChange({ loaded, logger, app, server }: ReloadOptions): Reloading {
+export function reloadOnChange({ loaded, logger, requestLog, app, server }: ReloadOptions): Reloading {
   const { config, origins } = loaded
   let current = countRequests(app)
   server.use(current.handle)
@@ -36,7 +37,9 @@ export function reloadOnChange({ loaded, logger, app, server }: ReloadOptions): 
       forgetModules(config.resources)
       const resources = await resourcesOf(config, origins)
       const { peerOf, isDraining } = server
-      const next = countRequests(await createApp({ config, resources, logger, peerOf, isDraining }))
+      const next = countRequests(
+        await createApp({ config, resources, logger, requestLog, peerOf, isDraining }),
+      )
       server.use(next.handle)
       const old = current
       current = next

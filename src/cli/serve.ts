@@ -1,12 +1,14 @@
 // `hipflask serve`: the server, from its first line on the terminal to the end by a signal.
 import { existsSync } from 'node:fs'
 import { createApp, headerOptionsOf, resourcesOf } from '../app.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/settings.ts'
 import { loadTls, type Tls } from '../config/tls.ts'
 import { StartError } from '../core/errors.ts'
-import { createLogger, type Logger } from '../core/logger.ts'
+import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
-import { configOf, type Command } from './command.ts'
+import { configOf, type Command, type Io } from './command.ts'
+import { createLineWriter } from './line-writer.ts'
 import { reloadOnChange } from './reload.ts'
 
 /** How long requests in flight may take after the first signal. */
@@ -33,55 +35,80 @@ export const serve: Command = {
   ],
   run: async (args, io) => {
     const loaded = configOf(args, io)
-    const { config, origins } = loaded
+    const { config } = loaded
     const isWatching = args.options['watch'] === true
     if (isWatching) checkWatch(config)
-    const logger = createLogger({
+    const lines = createLineWriter(io, (dropped) =>
+      logger.warn('Lines of the log were dropped, its reader is too slow', { lines: dropped }),
+    )
+    const log: LoggerOptions = {
       level: config.logLevel,
       format: config.logFormat,
-      write: io.stdout,
+      write: lines.writeNow,
       clock: Date.now,
-    })
-    const tls = loadTls(config)
-    const stopped = firstSignal()
-    const resources = await Promise.race([resourcesOf(config, origins), stopped])
-    if (typeof resources === 'string') return 0
-    const server = listen({
-      host: config.host,
-      port: config.port,
-      tls,
-      logger,
-      headers: headerOptionsOf(config),
-    })
-    io.keepGoing?.()
-    logStrays(logger)
-    let app
-    try {
-      const mayMigrate = args.options['migrate'] === true
-      const { peerOf, isDraining } = server
-      app = await createApp({ config, resources, logger, mayMigrate, peerOf, isDraining })
-    } catch (error) {
-      await server.stop(0)
-      throw error
     }
-    server.use(app.handle)
-    if (tls !== undefined) checkValidity(tls, logger)
-    const reloading = isWatching ? reloadOnChange({ loaded, logger, app, server }) : undefined
-    logger.info(`hipflask is serving ${server.url}`, {
-      environment: config.env,
-      resources: resources.map(({ name }) => name).join(', '),
-      docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
-    })
-    logger.info(`Stopping on ${await stopped}: requests under way are finished first`)
-    const drainMs = config.drainSeconds * 1000
-    await Promise.all([server.drain(drainMs), reloading?.stop()])
-    const cutOff = await server.stop(Math.max(GRACE_MS - drainMs, GRACE_AFTER_DRAIN_MS))
-    if (cutOff > 0) logger.warn('Requests that took too long were cut off', { requests: cutOff })
-    const serving = reloading?.app() ?? app
-    await serving.stop()
-    logger.info('Stopped')
-    return 0
+    const logger = createLogger(log)
+    const requestLog = { ...log, write: lines.write }
+    const mayMigrate = args.options['migrate'] === true
+    try {
+      await serveUntilSignal({ loaded, logger, requestLog, mayMigrate, isWatching, io })
+      return 0
+    } finally {
+      lines.flush()
+    }
   },
+}
+
+interface Serving {
+  loaded: LoadedConfig
+  logger: Logger
+  requestLog: LoggerOptions
+  mayMigrate: boolean
+  isWatching: boolean
+  io: Io
+}
+
+async function serveUntilSignal({
+  loaded,
+  logger,
+  requestLog,
+  mayMigrate,
+  isWatching,
+  io,
+}: Serving): Promise<void> {
+  const { config, origins } = loaded
+  const tls = loadTls(config)
+  const stopped = firstSignal()
+  const resources = await Promise.race([resourcesOf(config, origins), stopped])
+  if (typeof resources === 'string') return
+  const { host, port } = config
+  const server = listen({ host, port, tls, logger, headers: headerOptionsOf(config) })
+  io.keepGoing?.()
+  logStrays(logger)
+  let app
+  try {
+    const { peerOf, isDraining } = server
+    app = await createApp({ config, resources, logger, requestLog, mayMigrate, peerOf, isDraining })
+  } catch (error) {
+    await server.stop(0)
+    throw error
+  }
+  server.use(app.handle)
+  if (tls !== undefined) checkValidity(tls, logger)
+  const reloading = isWatching ? reloadOnChange({ loaded, logger, requestLog, app, server }) : undefined
+  logger.info(`hipflask is serving ${server.url}`, {
+    environment: config.env,
+    resources: resources.map(({ name }) => name).join(', '),
+    docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
+  })
+  logger.info(`Stopping on ${await stopped}: requests under way are finished first`)
+  const drainMs = config.drainSeconds * 1000
+  await Promise.all([server.drain(drainMs), reloading?.stop()])
+  const cutOff = await server.stop(Math.max(GRACE_MS - drainMs, GRACE_AFTER_DRAIN_MS))
+  if (cutOff > 0) logger.warn('Requests that took too long were cut off', { requests: cutOff })
+  const serving = reloading?.app() ?? app
+  await serving.stop()
+  logger.info('Stopped')
 }
 
 function checkWatch({ env, resources }: Config): void {

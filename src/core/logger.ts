@@ -24,12 +24,16 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 const SECRET_NAME = /password|secret|token|authorization|cookie|api_?key/i
 const MAX_CAUSES = 5
 
+/** Whether a logger of the least level writes a line of this one. */
+export function lets(least: LogLevel, level: LogLevel): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf(least)
+}
+
 export function createLogger({ level, format, write, clock }: LoggerOptions): Logger {
-  const threshold = LEVELS.indexOf(level)
   const log =
     (at: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
-      if (LEVELS.indexOf(at) < threshold) return
+      if (!lets(level, at)) return
       const time = new Date(clock()).toISOString()
       const line =
         format === 'json' ? jsonLine(time, at, message, fields) : prettyLine(time, at, message, fields)

@@ -13,6 +13,15 @@ export interface ClientAddressOptions {
 /** What stands for an address that is not known: all such clients share it. */
 export const UNKNOWN_ADDRESS = 'unknown'
 
+/** Peers that are known at once; beyond them all are forgotten. */
+const PEERS_MAX = 10_000
+
+interface Peer {
+  /** Undefined where it is none. */
+  address: string | undefined
+  isTrusted: boolean
+}
+
 /** Proxies behind each other that are followed. */
 export const FORWARDERS_MAX = 32
 
@@ -22,22 +31,28 @@ export const FORWARDERS_MAX = 32
  */
 export function createClientAddress({ trusted, peerOf }: ClientAddressOptions): (request: Request) => string {
   const isTrusted = createTrust(trusted)
-  const known = new WeakMap<Request, string>()
+  // A client sends many requests. What is known of peers goes by the text that they come as.
+  const peers = new Map<string, Peer>()
+  const describe = (text: string): Peer => {
+    const address = canonicalAddress(text)
+    const peer = { address, isTrusted: address !== undefined && isTrusted(address) }
+    if (peers.size >= PEERS_MAX) peers.clear()
+    peers.set(text, peer)
+    return peer
+  }
   const find = (request: Request): string => {
-    const peer = canonicalAddress(peerOf?.(request) ?? '')
-    if (peer === undefined) return UNKNOWN_ADDRESS
-    if (!isTrusted(peer)) return peer
-    return lastBelieved(peer, request.headers.get('x-forwarded-for') ?? '', isTrusted)
+    const text = peerOf?.(request) ?? ''
+    const peer = peers.get(text) ?? describe(text)
+    if (peer.address === undefined) return UNKNOWN_ADDRESS
+    if (!peer.isTrusted) return peer.address
+    return lastBelieved(peer.address, request.headers.get('x-forwarded-for') ?? '', isTrusted)
   }
-  return (request) => {
-    let address = known.get(request)
-    if (address === undefined) {
-      address = find(request)
-      known.set(request, address)
-    }
-    return address
-  }
+  return (request: Known) => (request[ADDRESS] ??= find(request))
 }
+
+/** Kept on the request itself: a WeakMap of all requests costs as much as finding the address. */
+const ADDRESS = Symbol('address')
+type Known = Request & { [ADDRESS]?: string }
 
 /** The network that is answerable for an address: itself (IPv4), its /64 (IPv6), of which one client has all. */
 export function networkPrefix(address: string): string {

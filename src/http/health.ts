@@ -26,6 +26,7 @@ export function createHealthRoutes({ isReady }: HealthOptions): Route[] {
       unlimited: true,
       responses: { 200: json('It does', HealthSchema, { example: HEALTHY }) },
       noStore: true,
+      isQuiet: true,
       handler: () => HEALTHY,
     }),
     route({
@@ -41,6 +42,7 @@ export function createHealthRoutes({ isReady }: HealthOptions): Route[] {
       responses: { 200: json('They can', HealthSchema, { example: HEALTHY }) },
       errors: ['unavailable'],
       noStore: true,
+      isQuiet: true,
       async handler() {
         await requireReady(isReady)
         return HEALTHY

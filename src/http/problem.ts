@@ -3,13 +3,13 @@
 import { STATUS_CODES } from 'node:http'
 import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { Exchange } from './exchange.ts'
 import type { AnswerHeaders } from './headers.ts'
 import { preferredType } from './negotiation.ts'
 import { oauthErrorBody } from './oauth-errors.ts'
 
 export interface FailedRequest {
-  requestId: string
-  request: Request
+  exchange: Exchange
   noStore: boolean
   /** As in the route's contract. */
   errorShape?: 'oauth' | undefined
@@ -26,7 +26,8 @@ const SHORT_BODY_BYTES = 64 * 1024
 
 /** Makes the function that answers a request which failed with `thrown`. */
 export function createProblemResponder(answerHeaders: AnswerHeaders, logger: Logger) {
-  return (thrown: unknown, { requestId, request, noStore, errorShape }: FailedRequest): Response => {
+  return (thrown: unknown, { exchange, noStore, errorShape }: FailedRequest): Response => {
+    const { request, requestId } = exchange
     const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown })
     if (error.status >= 500) logFailure(logger, error, requestId)
     const accept = request.headers.get('accept')
@@ -39,8 +40,9 @@ export function createProblemResponder(answerHeaders: AnswerHeaders, logger: Log
     for (const [name, value] of Object.entries(error.headers)) headers.set(name, value)
     if (hasLongUnreadBody(request)) headers.set('connection', 'close')
     const bodyOf = isOAuth ? oauthErrorBody : wantsProblem ? problemBody : errorBody
-    const body = bodyOf(error, requestId)
-    return new Response(JSON.stringify(body), { status: error.status, headers })
+    const body = JSON.stringify(bodyOf(error, requestId))
+    exchange.bytes = Buffer.byteLength(body)
+    return new Response(body, { status: error.status, headers })
   }
 }
 

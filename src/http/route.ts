@@ -206,6 +206,8 @@ export interface RouteOptions<
   errorShape?: 'oauth'
   /** `Cache-Control: no-store` instead of `private, no-cache`. */
   noStore?: boolean
+  /** Asked all the time, and by machines: its requests are logged as debug where all goes well. */
+  isQuiet?: boolean
   handler: (context: Context<ParamNames<Path>, QueryOf<Q>, B, R>) => A | Promise<A>
 }
 

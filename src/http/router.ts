@@ -7,15 +7,16 @@ import { authorize } from '../access/authorize.ts'
 import { withinScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
-import { newUuid } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
 import { checkMediaType, createBodyReader } from './body.ts'
 import type { Cors } from './cors.ts'
+import { createExchange, identify, type Exchange } from './exchange.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
 import { createHostCheck } from './host.ts'
 import { decodeForm, FORM_TYPE } from './form.ts'
 import { decodeJson } from './json.ts'
 import { preferredChoice } from './negotiation.ts'
+import { byMethod, createObservers, type Observer, type ObserverOf } from './observer.ts'
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
 import type { Claim, RequestLimits, Ticket } from './request-limits.ts'
@@ -40,6 +41,8 @@ export interface RouterOptions {
   cors?: Cors | undefined
   /** Undefined: requests are not counted. */
   limits?: RequestLimits | undefined
+  /** Sees each answer; without it nothing is told of them. */
+  observe?: ObserverOf
 }
 
 /** Answers a request; never rejects. */
@@ -51,18 +54,26 @@ const BODY_TIMEOUT_MS = 20_000
 
 /** Makes the handler of all requests from the route table. */
 export function createRouter(options: RouterOptions): RequestHandler {
-  const { cors, limits } = options
+  const { cors, limits, observe = createObservers({}) } = options
   const headers = createAnswerHeaders({ ...options, variesByOrigin: cors !== undefined })
   const fail = createProblemResponder(headers, options.logger)
   const checkHost = createHostCheck(options.allowedHosts)
   const app = new Elysia({ strictPath: true, normalize: false, handler: { standardHostname: false } })
-  const serve = (answer: Answerer, { noStore = false, errorShape }: Answered) => {
+  const serve = (
+    answer: Answerer,
+    { noStore = false, errorShape }: Answered,
+    observerOf: (request: Request) => Observer,
+  ) => {
     const handle = (request: Request, params: Found['params'], ticket?: Ticket): Eventual<Response> => {
-      const requestId = newUuid()
-      const failed = (thrown: unknown) => fail(thrown, { requestId, request, noStore, errorShape })
+      const observer = observerOf(request)
+      const exchange = createExchange(request)
+      const finish = (response: Response) => observer.end(exchange, response)
+      const failed = (thrown: unknown) => finish(fail(thrown, { exchange, noStore, errorShape }))
       try {
-        const answered = answer({ request, params, requestId, ticket })
-        return answered instanceof Promise ? answered.catch(failed) : answered
+        const answered = answer({ exchange, request, params, ticket })
+        if (!(answered instanceof Promise)) return finish(answered)
+        observer.wait(exchange)
+        return answered.then(finish, failed)
       } catch (thrown) {
         return failed(thrown)
       }
@@ -70,26 +81,30 @@ export function createRouter(options: RouterOptions): RequestHandler {
     return limits === undefined ? handle : limits.telling(handle)
   }
   for (const route of options.routes) {
-    const handle = serve(createAnswerer(route, options, headers), route)
-    const handler = found(handle)
-    if (route.method !== 'GET') app.route(route.method, route.path, handler, { parse: 'none' })
-    else for (const method of ['GET', 'HEAD']) app.route(method, route.path, handler)
+    const answer = createAnswerer(route, options, headers)
+    for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]) {
+      const observer = observe({ method, route: route.path, isQuiet: route.isQuiet === true })
+      const handler = found(serve(answer, route, () => observer))
+      if (route.method === 'GET') app.route(method, route.path, handler)
+      else app.route(method, route.path, handler, { parse: 'none' })
+    }
   }
   for (const [path, routes] of Map.groupBy(options.routes, (route) => route.path)) {
     const allow = allowedMethods(routes.map(({ method }) => method))
     const answer = otherMethod(allow, headers, routes[0]?.noStore === true)
     const counted = routes.every(({ unlimited }) => unlimited) ? undefined : limits
-    const handle = serve(unrouted(answer, { headers, cors, limits: counted }), routes[0] ?? {})
+    const unroutedAnswer = unrouted(answer, { headers, cors, limits: counted })
+    const handle = serve(unroutedAnswer, routes[0] ?? {}, byMethod(observe, path))
     app.all(path, found(handle), { parse: 'none' })
   }
-  const notFound = () => {
-    throw new AppError('not_found')
-  }
-  const unknown = serve(unrouted(notFound, { headers, cors, limits }), {})
+  const observeUnknown = byMethod(observe, undefined)
+  const unknown = serve(unrouted(notFound, { headers, cors, limits }), {}, observeUnknown)
   app.all('/*', found(unknown), { parse: 'none' })
   app.compile()
-  const refuse = (thrown: unknown, request: Request) =>
-    fail(thrown, { requestId: newUuid(), request, noStore: false })
+  const refuse = (thrown: unknown, request: Request) => {
+    const exchange = createExchange(request)
+    return observeUnknown(request).end(exchange, fail(thrown, { exchange, noStore: false }))
+  }
   const handle: RequestHandler = (request) => {
     try {
       checkHost(request)
@@ -110,6 +125,10 @@ function plain(secure: Request): Request {
   return findable as Request
 }
 
+function notFound(): never {
+  throw new AppError('not_found')
+}
+
 type Found = Readonly<{ request: Request & Findable; params: Record<string, string> }>
 
 /**
@@ -123,9 +142,10 @@ function found(handle: (request: Request, params: Found['params']) => Eventual<R
 }
 
 interface Incoming {
+  exchange: Exchange
+  /** That of the exchange. */
   request: Request
   params: Readonly<Record<string, string>>
-  requestId: string
   /** Where requests are counted. */
   ticket: Ticket | undefined
 }
@@ -168,21 +188,22 @@ type Admission = Readonly<Record<'admit' | 'readmit', (incoming: Incoming) => Ev
 
 function createAdmission(route: Route, options: RouterOptions): Admission {
   const { access: rule, action = 'call', scope } = route
-  const identify = createIdentification(route, options)
+  const find = createIdentification(route, options)
   const decide = (incoming: Incoming, found: Eventual<Principal>): Eventual<Permit> =>
     proceed(found, (caller) => {
+      identify(incoming.exchange, caller)
       // Nothing behind this may take a caller out of its scope for more than the rule does.
       const principal = withinScope(caller, scope)
       const where = authorize({ rule, principal, action, scope })
       return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => readmit(incoming) }
     })
-  const readmit = (incoming: Incoming) => decide(incoming, identify(incoming.request))
+  const readmit = (incoming: Incoming) => decide(incoming, find(incoming.request))
   const { limits } = options
   if (limits === undefined || route.unlimited === true) return { admit: readmit, readmit }
   const admit = (incoming: Incoming) =>
     decide(
       incoming,
-      limits.countCaller(incoming, (claim) => identify(incoming.request, claim)),
+      limits.countCaller(incoming, (claim) => find(incoming.request, claim)),
     )
   return { admit, readmit }
 }
@@ -197,7 +218,8 @@ function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterO
   const parseQuery = queryParserOf(route)
   const noStore = route.noStore === true
   return (admitted: Admitted, decoded: unknown): Eventual<Response> => {
-    const { request, params, requestId, principal, where, recheck, format } = admitted
+    const { exchange, request, params, principal, where, recheck, format } = admitted
+    const { requestId } = exchange
     const target = targetOf(request)
     const queryAt = target.indexOf('?')
     const query = parseQuery(queryAt === -1 ? '' : target.slice(queryAt + 1))
@@ -215,7 +237,7 @@ function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterO
       address: () => addressOf(request),
       reply: (status, value, extra) => new Reply(status, value, extra),
     }
-    const answering = { route, requestId, noStore, headers, format, query }
+    const answering = { route, exchange, noStore, headers, format, query }
     return proceed(route.handler(context), (result) => respond(result, answering))
   }
 }
@@ -255,7 +277,7 @@ function acceptedFormat(request: Request, formats: readonly Format[]): Format | 
 
 interface Answering {
   route: Route
-  requestId: string
+  exchange: Exchange
   noStore: boolean
   headers: AnswerHeaders
   /** Undefined: JSON. */
@@ -264,12 +286,18 @@ interface Answering {
 }
 
 function respond(result: unknown, answering: Answering): Response {
-  const { route, requestId, noStore, headers, format, query } = answering
-  if (result instanceof Content) return contentResponse(result, headers.own(requestId, noStore))
+  const { route, exchange, noStore, headers, format, query } = answering
+  const { requestId } = exchange
+  if (result instanceof Content) {
+    exchange.bytes = byteLengthOf(result.body)
+    return contentResponse(result, headers.own(requestId, noStore))
+  }
   const success = route.responses[200] === undefined ? 201 : 200
   const { status, body, headers: extra } = result instanceof Reply ? result : new Reply(success, result)
   if (format === undefined && body !== undefined) {
-    return headers.json(JSON.stringify(body), { status, requestId, noStore, extra })
+    const text = JSON.stringify(body)
+    exchange.bytes = byteLengthOf(text)
+    return headers.json(text, { status, requestId, noStore, extra })
   }
   const own = headers.own(requestId, noStore)
   if (body === undefined) own.delete('content-type')
@@ -278,10 +306,13 @@ function respond(result: unknown, answering: Answering): Response {
     for (const [name, value] of Object.entries(format.headers?.(body) ?? {})) own.set(name, value)
   }
   for (const [name, value] of Object.entries(extra)) own.set(name, value)
-  return new Response(body === undefined ? null : (format?.encode(body, query) ?? null), {
-    status,
-    headers: own,
-  })
+  const text = body === undefined ? null : (format?.encode(body, query) ?? null)
+  exchange.bytes = byteLengthOf(text ?? '')
+  return new Response(text, { status, headers: own })
+}
+
+function byteLengthOf(body: string | Uint8Array): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
 }
 
 function contentResponse(content: Content, headers: Headers): Response {
@@ -304,7 +335,7 @@ function unrouted(answer: Answerer, { headers, cors, limits }: Unrouted): Answer
       limits?.countNetwork(incoming)
       return answer(incoming)
     }
-    const own = headers.own(incoming.requestId, false)
+    const own = headers.own(incoming.exchange.requestId, false)
     own.delete('content-type')
     for (const [name, value] of Object.entries(cors.preflightHeaders)) own.set(name, value)
     return new Response(null, { status: 204, headers: own })
@@ -312,7 +343,7 @@ function unrouted(answer: Answerer, { headers, cors, limits }: Unrouted): Answer
 }
 
 function otherMethod(allow: string, headers: AnswerHeaders, noStore: boolean): Answerer {
-  return ({ request, requestId }) => {
+  return ({ request, exchange: { requestId } }) => {
     if (request.method !== 'OPTIONS') throw new AppError('method_not_allowed', { headers: { allow } })
     const own = headers.own(requestId, noStore)
     own.delete('content-type')

@@ -2,8 +2,8 @@
 // until the handler is there every request gets 503. It ends in steps, so that nobody who was let in is turned away.
 import { AppError, StartError } from '../core/errors.ts'
 import { proceed } from '../core/eventual.ts'
-import { newUuid } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
+import { createExchange } from './exchange.ts'
 import { createAnswerHeaders, type HeaderOptions } from './headers.ts'
 import { createProblemResponder } from './problem.ts'
 import type { RequestHandler } from './router.ts'
@@ -53,7 +53,7 @@ const STOP_POLL_MS = 100
 export function listen({ host, port, tls, logger, headers }: ServerOptions): Server {
   const fail = createProblemResponder(createAnswerHeaders(headers), logger)
   const refuse = (request: Request, thrown: unknown) =>
-    fail(thrown, { requestId: newUuid(), request, noStore: true })
+    fail(thrown, { exchange: createExchange(request), noStore: true })
   let handle: RequestHandler = (request) =>
     refuse(request, new AppError('unavailable', { message: 'Server is starting' }))
   let isDraining = false

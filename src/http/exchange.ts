@@ -1,0 +1,61 @@
+// A request and what becomes known of it until its answer is there: what the log and the metrics are about. Nothing here
+// decides what the answer is.
+import { ADMIN_ROLE } from '../access/authorize.ts'
+import { ANONYMOUS, type Principal } from '../access/principal.ts'
+import { newUuid } from '../core/ids.ts'
+
+export interface Exchange {
+  readonly request: Request
+  readonly requestId: string
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  /** Nobody until the credential is found right. */
+  principal: Principal
+  /** When an administrator was known as one. */
+  identifiedAt: number | undefined
+  /** Of the answer's body. */
+  bytes: number
+}
+
+/** What requests are told apart by: a route's template and never a path, of which there are as many as clients like. */
+export interface Endpoint {
+  method: string
+  /** `/api/items/:id`; undefined where no route was found, or none was looked for. */
+  route: string | undefined
+  /** Asked all the time, and by machines: not worth a line where all goes well. */
+  isQuiet: boolean
+}
+
+export function createExchange(request: Request): Exchange {
+  return {
+    request,
+    requestId: newUuid(),
+    startedAt: performance.now(),
+    principal: ANONYMOUS,
+    identifiedAt: undefined,
+    bytes: 0,
+  }
+}
+
+/** Notes who asks, whatever the scope of the credential lets them do. */
+export function identify(exchange: Exchange, principal: Principal): void {
+  exchange.principal = principal
+  if (principal.role === ADMIN_ROLE) exchange.identifiedAt ??= performance.now()
+}
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'CONNECT',
+  'TRACE',
+])
+
+/** The method, or what stands for all that clients make up (OpenTelemetry's name for them). */
+export function knownMethod(method: string): string {
+  return KNOWN_METHODS.has(method) ? method : '_OTHER'
+}
