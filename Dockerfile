@@ -1,16 +1,19 @@
 # The build has Bun and the dependencies; the image has the executable, the five glibc files that it loads, and no shell.
-FROM oven/bun:1.4.5-slim AS build
+# Nothing of the machine that the image is for is run here: Bun builds for it on any other, and its glibc is copied.
+# A builder without BuildKit knows no BUILDPLATFORM; `linux` is then the machine that it runs on.
+FROM --platform=${BUILDPLATFORM:-linux} oven/bun:1.4.5-slim AS build
 WORKDIR /build
+# Some loaders are looked for in /lib64, some in /lib.
+RUN mkdir -p /image/tmp /image/lib /data && chmod 1777 /image/tmp && ln -s lib /image/lib64
 # First what dependencies are made of, so that a change of the source does not install them again.
 COPY package.json bun.lock bunfig.toml ./
 RUN bun install --frozen-lockfile
 COPY build.ts tsconfig.json ./
 COPY src ./src
-RUN bun build.ts
-# ldd names libc, libm, libdl, libpthread and the loader where this architecture has them.
-RUN mkdir -p /image/tmp /data && chmod 1777 /image/tmp && \
-    ldd dist/hipflask | grep -o '/[^ ]*' | xargs -I FILE cp -L --parents FILE /image && \
-    cp dist/hipflask /image
+ARG TARGETARCH
+RUN bun build.ts --target "linux-${TARGETARCH:-$(dpkg --print-architecture)}"
+
+FROM oven/bun:1.4.5-slim AS glibc
 
 FROM scratch
 LABEL org.opencontainers.image.title="hipflask" \
@@ -18,6 +21,8 @@ LABEL org.opencontainers.image.title="hipflask" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="0.1.0"
 COPY --from=build /image /
+COPY --from=glibc /usr/lib/*-linux-gnu/ld-linux-*.so.? /usr/lib/*-linux-gnu/libc.so.6 /usr/lib/*-linux-gnu/libdl.so.2 \
+                  /usr/lib/*-linux-gnu/libm.so.6 /usr/lib/*-linux-gnu/libpthread.so.0 /lib/
 COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 # Mount a folder of resource files at /app/resources.
@@ -26,6 +31,8 @@ ENV HIPFLASK_DATA=/data HIPFLASK_HOST=0.0.0.0
 VOLUME /data
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/hipflask", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/hipflask", "health"]
 ENTRYPOINT ["/hipflask"]
 CMD ["serve"]
+# Last, so that all below it stays as it is when only the source has changed.
+COPY --from=build /build/dist/hipflask /

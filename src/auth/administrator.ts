@@ -30,8 +30,9 @@ export async function ensureAdministrator(options: FirstAdministratorOptions): P
   if (await hasAdministrator(store)) return undefined
   if (email === undefined && password === undefined) {
     return (
-      `No administrator yet: set ${EMAIL_SETTING} and ${PASSWORD_SETTING} (or ${PASSWORD_SETTING}_FILE) ` +
-      'and start again'
+      'No administrator yet: make one by "hipflask user create EMAIL --name NAME --role admin" (in a container: ' +
+      '"docker exec -it CONTAINER /hipflask user create …"), which asks for the password, or set ' +
+      `${EMAIL_SETTING} and ${PASSWORD_SETTING} (or ${PASSWORD_SETTING}_FILE) and start again`
     )
   }
   if (email === undefined || password === undefined) {

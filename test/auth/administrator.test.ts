@@ -51,7 +51,7 @@ describe('ensureAdministrator', () => {
     const { store } = accounts
     await add(accounts, 'ada@example.com', 'user')
     expect(await ensure(accounts, {})).toBe(
-      'No administrator yet: set HIPFLASK_ADMIN_EMAIL and HIPFLASK_ADMIN_PASSWORD (or HIPFLASK_ADMIN_PASSWORD_FILE) and start again',
+      'No administrator yet: make one by "hipflask user create EMAIL --name NAME --role admin" (in a container: "docker exec -it CONTAINER /hipflask user create …"), which asks for the password, or set HIPFLASK_ADMIN_EMAIL and HIPFLASK_ADMIN_PASSWORD (or HIPFLASK_ADMIN_PASSWORD_FILE) and start again',
     )
     expect(await store.count('users')).toBe(1)
   })

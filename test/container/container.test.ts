@@ -1,61 +1,130 @@
-// Builds the image by the Dockerfile as it is and runs it as a user would: hardened, on a loopback port, with its data
-// in a volume. It needs a Docker engine and starts none; without one it says so and skips.
+// Builds the image by the Dockerfile as it is and runs it as the README says: its own commands, in their order, on free
+// ports and under names of this run. It needs a Docker engine and starts none; without one it says so and skips.
 import { $ } from 'bun'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { appendFileSync, cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { version } from '../../package.json'
+import {
+  composeCommand,
+  composeFileOf,
+  dockerBlocks,
+  engineFault,
+  hasEngine,
+  healthy,
+  inspect,
+  runDocker,
+  stop,
+  urlOf,
+  type State,
+} from '../support/containers.ts'
+import { makeFolder } from '../support/executable.ts'
 
 const ROOT = join(import.meta.dir, '../..')
 const BUILD_TIMEOUT_MS = 600_000
-const HEALTHY_TIMEOUT_MS = 60_000
+const RUN_TIMEOUT_MS = 180_000
 const IMAGE_BYTES_MAX = 125e6
-/** Of the image, containers and volume of this run, which are all removed in the end. */
-const NAME = `hipflask-test-${process.pid}-${Date.now()}`
-const ADMIN = { email: 'admin@example.com', password: 'a long enough passphrase' }
+const ENVIRONMENTS = ['development', 'staging', 'production']
+const CONTEXT = [
+  'Dockerfile',
+  '.dockerignore',
+  'package.json',
+  'bun.lock',
+  'bunfig.toml',
+  'build.ts',
+  'tsconfig.json',
+]
+/** Of the images, containers, volumes and projects of this run, which are all removed in the end. */
+const NAME = `test-${process.pid}-${Date.now()}`
 
-const engine = await $`docker version --format ${'{{.Server.Version}}'}`.quiet().nothrow()
-const hasEngine = engine.exitCode === 0
-if (!hasEngine) console.log(`test/container skipped: ${engine.stderr.toString().trim()}`)
+if (!hasEngine) console.log(`test/container skipped: ${engineFault}`)
+if (hasEngine && composeCommand === undefined)
+  console.log('test/container: compose.yaml is not run, since there is no Compose')
+
+const folder = makeFolder()
+const blocks = dockerBlocks(await Bun.file(join(ROOT, 'README.md')).text()).map(({ text }) => text)
+const isOfCompose = (text: string) => text.startsWith('docker compose ')
+
+/** Runs the one command of the README's section that begins so. */
+async function run(start: string): Promise<string> {
+  const found = blocks.filter((text) => text.startsWith(start))
+  expect({ start, found: found.length }).toEqual({ start, found: 1 })
+  return runDocker(found[0] as string, folder, NAME)
+}
+
+async function imageLayers(image: string): Promise<string[]> {
+  return inspect(image, '{{json .RootFS.Layers}}')
+}
+
+function post(url: string, body: object, authorization?: string): Promise<Response> {
+  const headers = { 'content-type': 'application/json', ...(authorization && { authorization }) }
+  return fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+}
 
 describe.skipIf(!hasEngine)('the image', () => {
+  let before: string[] = []
+
   beforeAll(async () => {
-    await $`docker build --tag ${NAME} ${ROOT}`.quiet()
-    await $`docker volume create ${NAME}`.quiet()
+    before = await unnamedImages()
+    await run('docker build ')
   }, BUILD_TIMEOUT_MS)
 
   afterAll(async () => {
-    await $`docker rm --force --volumes ${NAME}-1 ${NAME}-2 ${NAME}-files`.quiet().nothrow()
-    await $`docker volume rm --force ${NAME}`.quiet().nothrow()
-    await $`docker image rm --force ${NAME}`.quiet().nothrow()
+    const left = await idsOf(
+      $`docker ps --all --quiet --filter ${`label=com.docker.compose.project=${NAME}`}`,
+    )
+    const containers = [NAME, `${NAME}-files`, `${NAME}-probed`, ...left]
+    await $`docker rm --force --volumes ${containers}`.quiet().nothrow()
+    await $`docker volume rm --force ${[NAME, ...ENVIRONMENTS.map((name) => `${NAME}_${name}`)]}`
+      .quiet()
+      .nothrow()
+    await $`docker network rm ${NAME}_default`.quiet().nothrow()
+    // The stages of a build without BuildKit stay as images that have no name.
+    const stages = (await unnamedImages()).filter((id) => !before.includes(id))
+    await $`docker image rm --force ${[NAME, `${NAME}-changed`, ...stages]}`.quiet().nothrow()
   }, BUILD_TIMEOUT_MS)
 
-  test('is under 125 MB', async () => {
-    const bytes = Number(await $`docker image inspect --format ${'{{.Size}}'} ${NAME}`.text())
-    console.log(`image: ${(bytes / 1e6).toFixed(1)} MB`)
-    expect(bytes).toBeGreaterThan(0)
-    expect(bytes).toBeLessThan(IMAGE_BYTES_MAX)
-  })
+  test(
+    'is under 125 MB',
+    async () => {
+      const bytes = await inspect<number>(NAME, '{{.Size}}')
+      const packed = Number(await $`docker save ${NAME} | gzip | wc -c`.text())
+      console.log(`image: ${(bytes / 1e6).toFixed(1)} MB, ${(packed / 1e6).toFixed(1)} MB compressed`)
+      expect(bytes).toBeGreaterThan(0)
+      expect(bytes).toBeLessThan(IMAGE_BYTES_MAX)
+    },
+    RUN_TIMEOUT_MS,
+  )
 
-  test('holds the executable, five files of glibc and nothing else: no shell', async () => {
+  test('holds the executable that is built here, five files of glibc and nothing else', async () => {
     await $`docker create --name ${NAME}-files ${NAME}`.quiet()
     const archive = new Bun.Archive(await $`docker export ${NAME}-files`.arrayBuffer())
-    const paths = [...(await archive.files()).keys()]
+    const files = await archive.files()
     // What the engine itself puts into every container.
-    const own = paths.filter((path) => !/^(\.dockerenv|dev\/|etc\/|proc\/|sys\/)/.test(path))
+    const own = [...files.keys()].filter((path) => !/^(\.dockerenv|dev\/|etc\/|proc\/|sys\/)/.test(path))
 
-    expect(own.map((path) => path.replace(/^.*\//, '')).toSorted()).toEqual([
+    expect(own.toSorted()).toEqual([
       'hipflask',
-      expect.stringMatching(/^ld-linux-(x86-64|aarch64)\.so\.\d$/),
-      'libc.so.6',
-      'libdl.so.2',
-      'libm.so.6',
-      'libpthread.so.0',
+      expect.stringMatching(/^lib\/ld-linux-(x86-64|aarch64)\.so\.\d$/),
+      'lib/libc.so.6',
+      'lib/libdl.so.2',
+      'lib/libm.so.6',
+      'lib/libpthread.so.0',
     ])
+    const digest = async (file: Blob) => Bun.SHA256.hash(await file.arrayBuffer(), 'hex')
+    expect(await digest(files.get('hipflask') as File)).toBe(
+      await digest(Bun.file(join(ROOT, 'dist/hipflask'))),
+    )
   })
 
-  test('says what it is and runs as nobody', async () => {
-    const config = await $`docker image inspect --format ${'{{json .Config}}'} ${NAME}`.json()
-    const { Labels, User, StopSignal, ExposedPorts, Volumes } = config
+  test('has no shell', async () => {
+    const shell = await $`docker run --rm --entrypoint /bin/sh ${NAME} -c true`.quiet().nothrow()
+    expect(shell.exitCode).toBe(127)
+  })
+
+  test('says what it is, asks for its health and runs as nobody', async () => {
+    const config = await inspect<Record<string, unknown>>(NAME, '{{json .Config}}')
+    const { Labels, User, StopSignal, ExposedPorts, Volumes, Healthcheck } = config
     expect(Labels).toMatchObject({
       'org.opencontainers.image.title': 'hipflask',
       'org.opencontainers.image.licenses': 'MIT',
@@ -67,62 +136,131 @@ describe.skipIf(!hasEngine)('the image', () => {
       ExposedPorts: { '3000/tcp': {} },
       Volumes: { '/data': {} },
     })
+    expect(Healthcheck).toMatchObject({ Test: ['CMD', '/hipflask', 'health'], Interval: 5e9 })
   })
 
   test(
-    'turns healthy, keeps a record, ends with exit code 0, and has the record when run anew',
+    'is built anew in its last layer alone when the source changes',
     async () => {
-      const first = await run(`${NAME}-1`)
-      const created = await fetch(`${first.url}/api/items`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          authorization: `Basic ${btoa(`${ADMIN.email}:${ADMIN.password}`)}`,
-        },
-        body: JSON.stringify({ name: 'kept in a volume', price: 1.5 }),
-      })
-      const record = await created.json()
-      expect({ status: created.status, record }).toMatchObject({
-        status: 201,
-        record: { name: 'kept in a volume', price: 1.5 },
-      })
-      expect(await read(first.url, record)).toEqual(record)
-      expect(await stop(first.name)).toBe(0)
+      const changed = makeFolder()
+      for (const name of CONTEXT) cpSync(join(ROOT, name), join(changed, name), { preserveTimestamps: true })
+      cpSync(join(ROOT, 'src'), join(changed, 'src'), { recursive: true })
+      appendFileSync(join(changed, 'src/main.ts'), '\nprocess.title = "changed"\n')
+      await $`docker build --tag ${NAME}-changed ${changed}`.quiet()
 
-      const second = await run(`${NAME}-2`)
-      expect(await read(second.url, record)).toEqual(record)
-      expect(await stop(second.name)).toBe(0)
+      const [before, after] = [await imageLayers(NAME), await imageLayers(`${NAME}-changed`)]
+      expect(after.slice(0, -1)).toEqual(before.slice(0, -1))
+      expect(after.at(-1)).not.toBe(before.at(-1))
     },
-    3 * HEALTHY_TIMEOUT_MS,
+    BUILD_TIMEOUT_MS,
+  )
+
+  test(
+    'is healthy as soon as it is asked',
+    async () => {
+      const probed = `${NAME}-probed`
+      await $`docker run --detach --health-interval 100ms --name ${probed} ${NAME}`.quiet()
+      const { StartedAt, Health } = await healthy(probed)
+      const first = Health.Log.find(({ ExitCode }) => ExitCode === 0)
+      const elapsed = Date.parse(first?.End ?? '') - Date.parse(StartedAt)
+      console.log(`container: ${elapsed} ms from its start to healthy, asked every 100 ms`)
+      expect(elapsed).toBeGreaterThan(0)
+      expect(await stop(probed)).toBe(0)
+    },
+    RUN_TIMEOUT_MS,
+  )
+
+  test(
+    'runs in production by the commands of the README, and its data outlive it',
+    async () => {
+      await run('docker run ')
+      await healthy(NAME)
+      expect(await run('docker logs ')).toMatch(
+        /No administrator yet: .*docker exec -it CONTAINER \/hipflask user create/,
+      )
+
+      await run('mkdir -p -m 700 secrets')
+      await run('docker exec ')
+      const password = (await Bun.file(join(folder, 'secrets/admin_password')).text()).trim()
+      const basic = `Basic ${btoa(`admin@example.com:${password}`)}`
+      const url = await urlOf(NAME)
+      const created = await post(`${url}/api/items`, { name: 'kept in a volume', price: 1.5 }, basic)
+      const record = (await created.json()) as { id: number }
+      expect({ status: created.status, record }).toMatchObject({ status: 201, record: { price: 1.5 } })
+      expect(await stop(NAME)).toBe(0)
+      await $`docker rm ${NAME}`.quiet()
+
+      await run('docker run ')
+      await healthy(NAME)
+      const read = await fetch(`${await urlOf(NAME)}/api/items/${record.id}`)
+      expect(await read.json()).toEqual(record)
+      expect(await run('docker logs ')).not.toContain('No administrator yet')
+      await run('docker stop ')
+      expect((await inspect<State>(NAME, '{{json .State}}')).ExitCode).toBe(0)
+    },
+    RUN_TIMEOUT_MS,
+  )
+
+  test.skipIf(composeCommand === undefined)(
+    'runs as three environments side by side by compose.yaml',
+    async () => {
+      await Bun.write(join(folder, 'compose.yaml'), await composeFileOf(NAME))
+      const commands = blocks.filter(isOfCompose)
+      expect(commands).toHaveLength(4)
+      const [up, list, renew, down] = commands as [string, string, string, string]
+      await runDocker(up, folder, NAME)
+      const containers = await Promise.all(ENVIRONMENTS.map(containerOf))
+      await Promise.all(containers.map(healthy))
+
+      const urls = await Promise.all(containers.map(urlOf))
+      const told = await Promise.all(
+        urls.map(async (url) => (await fetch(url)).json() as Promise<{ environment: string }>),
+      )
+      expect(told.map(({ environment }) => environment)).toEqual(ENVIRONMENTS)
+      for (const container of containers) {
+        expect(await inspect(container, '{{json .HostConfig}}')).toMatchObject({
+          ReadonlyRootfs: true,
+          CapDrop: ['ALL'],
+          SecurityOpt: ['no-new-privileges:true'],
+          RestartPolicy: { Name: 'unless-stopped' },
+          LogConfig: { Type: 'local' },
+        })
+      }
+      expect(await runDocker(list, folder, NAME)).toMatch(/admin@example\.com +\S+ +admin/)
+      await checkApart(urls as [string, string, string])
+
+      await runDocker(renew, folder, NAME)
+      expect(await Promise.all(containers.map(stop))).toEqual([0, 0, 0])
+      await runDocker(down, folder, NAME)
+    },
+    RUN_TIMEOUT_MS,
   )
 })
 
-/** Starts a container with no rights but those it needs, and waits until it is healthy. */
-async function run(name: string): Promise<{ name: string; url: string }> {
-  await $`docker run --detach --name ${name} --publish 127.0.0.1::3000 --volume ${NAME}:/data \
-    --read-only --cap-drop ALL --security-opt no-new-privileges \
-    --env HIPFLASK_ADMIN_EMAIL=${ADMIN.email} --env HIPFLASK_ADMIN_PASSWORD=${ADMIN.password} ${NAME}`.quiet()
-  const deadline = Date.now() + HEALTHY_TIMEOUT_MS
-  let state: { Status: string; Health: { Status: string } }
-  do {
-    await Bun.sleep(200)
-    state = await $`docker inspect --format ${'{{json .State}}'} ${name}`.json()
-    if (state.Health.Status === 'healthy') {
-      const address = await $`docker port ${name} 3000/tcp`.text()
-      return { name, url: `http://${address.trim()}` }
-    }
-  } while (state.Status === 'running' && Date.now() < deadline)
-  const log = await $`docker logs ${name} 2>&1`.text()
-  throw new Error(`Container is ${state.Status} and ${state.Health.Status}, must be healthy\n${log}`)
+async function unnamedImages(): Promise<string[]> {
+  return idsOf($`docker image ls --quiet --filter dangling=true`)
 }
 
-async function read(url: string, record: unknown): Promise<unknown> {
-  const answer = await fetch(`${url}/api/items/${(record as { id: number }).id}`)
-  return answer.json()
+async function idsOf(list: ReturnType<typeof $>): Promise<string[]> {
+  return (await list.nothrow().text()).split('\n').filter(Boolean)
 }
 
-/** Answers the exit code. */
-async function stop(name: string): Promise<number> {
-  await $`docker stop --time 20 ${name}`.quiet()
-  return Number(await $`docker inspect --format ${'{{.State.ExitCode}}'} ${name}`.text())
+async function containerOf(service: string): Promise<string> {
+  const filters = [`project=${NAME}`, `service=${service}`].map(
+    (label) => `label=com.docker.compose.${label}`,
+  )
+  const ids = await $`docker ps --quiet --filter ${filters[0]} --filter ${filters[1]}`.text()
+  return ids.trim()
+}
+
+/** Each has accounts of its own, and the first administrator by the secret where it has one. */
+async function checkApart(urls: readonly [string, string, string]): Promise<void> {
+  const account = { email: 'ada@example.com', password: 'correct horse battery staple' }
+  const password = (await Bun.file(join(folder, 'secrets/admin_password')).text()).trim()
+  const statuses = async (path: string, body: object) =>
+    Promise.all(urls.map(async (url) => (await post(`${url}${path}`, body)).status))
+
+  expect(await statuses('/auth/login', { email: 'admin@example.com', password })).toEqual([401, 200, 200])
+  expect((await post(`${urls[0]}/auth/register`, { name: 'Ada', ...account })).status).toBe(201)
+  expect(await statuses('/auth/login', account)).toEqual([200, 401, 401])
 }
