@@ -4,8 +4,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -130,6 +132,53 @@ export function removeKey(folder: string, kid: string): void {
   rmSync(pathOf(folder, kid), { force: true })
 }
 
+/**
+ * The texts of the key files by their names, for a backup; none where there is no folder. Throws StartError where one
+ * can't be read.
+ */
+export function readKeyTexts(folder: string): Record<string, string> {
+  const kids = listKids(folder) ?? []
+  return Object.fromEntries(kids.map((kid) => [`${kid}.pem`, readWithMode(pathOf(folder, kid)).pem]))
+}
+
+/** Whether all of them are key files, by their names too: so that they may be written into a folder. */
+export function areKeyTexts(texts: Readonly<Record<string, string>>): boolean {
+  const files = Object.entries(texts)
+  return (
+    files.length <= KEYS_MAX &&
+    files.every(([name, text]) => KEY_FILE.test(name) && onlyKeyOf(text, 'EdDSA') !== undefined)
+  )
+}
+
+/**
+ * Adds key files to the folder, which is made where there is none. Those that are there stay as they are; a file of the
+ * same name with another text is kept as `NAME.replaced`. Gives the names of those that were added. Throws StartError
+ * where the folder can't be written.
+ */
+export function addKeyTexts(folder: string, texts: Readonly<Record<string, string>>): string[] {
+  const names = Object.keys(texts).sort()
+  if (names.length === 0) return []
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const missing = names.filter((name) => readIfThere(join(folder, name)) !== texts[name])
+    for (const name of missing) {
+      const draft = join(folder, `.${newUuid()}.new`)
+      writeTextDurably(draft, texts[name] as string)
+      if (existsSync(join(folder, name))) renameSync(join(folder, name), join(folder, `${name}.replaced`))
+      renameSync(draft, join(folder, name))
+    }
+    syncFolder(folder)
+    return missing
+  } catch (error) {
+    const message = `Key folder ${folder} can't be written (${codeOf(error)}); let this user write to it`
+    throw new StartError(message, 1, error)
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+}
+
 function pathOf(folder: string, kid: string): string {
   return join(folder, `${kid}.pem`)
 }
@@ -158,9 +207,13 @@ function makePrivate(path: string): void {
 
 // After a power cut half a key file would stop every later start.
 function writeDurably(path: string, { privateKey }: Pick<SigningKey, 'privateKey'>): void {
+  writeTextDurably(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+}
+
+function writeTextDurably(path: string, text: string): void {
   const file = openSync(path, 'wx', OWNER_ONLY)
   try {
-    writeSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+    writeSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -12,6 +12,7 @@ import {
 import { StartError } from '../core/errors.ts'
 import { version as VERSION } from '../core/version.ts'
 import { access } from './access.ts'
+import { backup } from './backup.ts'
 import type { Command, Example, Io } from './command.ts'
 import { config } from './config.ts'
 import { exportCommand } from './export.ts'
@@ -22,6 +23,7 @@ import { key } from './key.ts'
 import { keys } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
+import { restore } from './restore.ts'
 import { serve } from './serve.ts'
 import { user } from './user.ts'
 import { version } from './version.ts'
@@ -35,6 +37,8 @@ const COMMANDS: readonly Command[] = [
   access,
   importCommand,
   exportCommand,
+  backup,
+  restore,
   user,
   key,
   keys,

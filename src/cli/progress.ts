@@ -8,31 +8,41 @@ export interface ProgressOptions {
   label: string
   isTerminal: boolean
   write: (text: string) => void
+  /** What is counted; records where left out. */
+  unit?: 'records' | 'MB'
   /** Monotonic milliseconds; the machine's where left out. */
   clock?: () => number
 }
 
 export interface Progress {
   /** `ratio` from 0 to 1; undefined where the end is not known. */
-  show: (records: number, ratio?: number) => void
+  show: (count: number, ratio?: number) => void
+  /** From now on it is about something else. */
+  relabel: (label: string) => void
   /** Takes the line away. */
   end: () => void
 }
 
 /** Draws at most ten times a second. */
 export function createProgress(options: ProgressOptions): Progress {
-  const { label, isTerminal, write, clock = () => performance.now() } = options
-  if (!isTerminal) return { show: () => {}, end: () => {} }
-  const startedAt = clock()
+  const { isTerminal, write, unit = 'records', clock = () => performance.now() } = options
+  if (!isTerminal) return { show: () => {}, relabel: () => {}, end: () => {} }
+  let { label } = options
+  let startedAt = clock()
   let drawnAt = Number.NEGATIVE_INFINITY
   return {
-    show(records, ratio) {
+    show(count, ratio) {
       const now = clock()
       if (now - drawnAt < REDRAW_MS) return
       drawnAt = now
       const seconds = Math.max(now - startedAt, 1) / 1000
-      const parts = [label, ...barOf(ratio), `${grouped(records)} records`, `${grouped(records / seconds)}/s`]
+      const parts = [label, ...barOf(ratio), `${grouped(count)} ${unit}`, `${grouped(count / seconds)}/s`]
       write(CLEAR_LINE + parts.join('  '))
+    },
+    relabel(next) {
+      if (next === label) return
+      label = next
+      startedAt = clock()
     },
     end() {
       if (Number.isFinite(drawnAt)) write(CLEAR_LINE)

@@ -7,7 +7,8 @@ import { loadTls, type Tls } from '../config/tls.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
-import { configOf, type Command, type Io } from './command.ts'
+import { scheduleBackups } from './backup-schedule.ts'
+import { configOf, type Arguments, type Command, type Io } from './command.ts'
 import { createLineWriter } from './line-writer.ts'
 import { reloadOnChange } from './reload.ts'
 
@@ -51,7 +52,7 @@ export const serve: Command = {
     const requestLog = { ...log, write: lines.write }
     const mayMigrate = args.options['migrate'] === true
     try {
-      await serveUntilSignal({ loaded, logger, requestLog, mayMigrate, isWatching, io })
+      await serveUntilSignal({ loaded, flags: args.flags, logger, requestLog, mayMigrate, isWatching, io })
       return 0
     } finally {
       lines.flush()
@@ -61,6 +62,7 @@ export const serve: Command = {
 
 interface Serving {
   loaded: LoadedConfig
+  flags: Arguments['flags']
   logger: Logger
   requestLog: LoggerOptions
   mayMigrate: boolean
@@ -70,6 +72,7 @@ interface Serving {
 
 async function serveUntilSignal({
   loaded,
+  flags,
   logger,
   requestLog,
   mayMigrate,
@@ -101,9 +104,10 @@ async function serveUntilSignal({
     resources: resources.map(({ name }) => name).join(', '),
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
   })
+  const backups = scheduleBackups({ config, flags, io, logger })
   logger.info(`Stopping on ${await stopped}: requests under way are finished first`)
   const drainMs = config.drainSeconds * 1000
-  await Promise.all([server.drain(drainMs), reloading?.stop()])
+  await Promise.all([server.drain(drainMs), reloading?.stop(), backups.stop()])
   const cutOff = await server.stop(Math.max(GRACE_MS - drainMs, GRACE_AFTER_DRAIN_MS))
   if (cutOff > 0) logger.warn('Requests that took too long were cut off', { requests: cutOff })
   const serving = reloading?.app() ?? app

@@ -3,6 +3,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { StartError } from '../core/errors.ts'
+import { backupProblems } from './backup.ts'
 import { parseDotenv } from './dotenv.ts'
 import { nearest } from '../core/nearest.ts'
 import {
@@ -114,7 +115,7 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
   }
   const { oidc, oidcOrigins } = findProviders([...Object.keys(env), ...Object.keys(file)], findIn, problems)
   config['oidc'] = oidc
-  problems.push(...oidcProblems(config as Config))
+  problems.push(...oidcProblems(config as Config), ...backupProblems(config as Config))
   if (problems.length > 0) throw faults(problems)
   return { config: config as Config, origins: origins as LoadedConfig['origins'], oidcOrigins }
 }

@@ -2,6 +2,7 @@
 // does. A setting appears here together with the feature that it serves.
 import { isIP } from 'node:net'
 import type { LogLevel, LoggerOptions } from '../core/logger.ts'
+import { backupSettings } from './backup.ts'
 import { NETWORKS_EXPECTED, parseNetworks } from './networks.ts'
 import {
   parseRedirects,
@@ -234,6 +235,7 @@ export const settings = {
     doc: 'Seconds that a stopping server still takes requests, so that balancers notice',
     fallback: { development: '0', staging: '1', production: '1' },
   }),
+  ...backupSettings,
 } satisfies Record<string, Setting<unknown>>
 
 export type SettingName = keyof typeof settings

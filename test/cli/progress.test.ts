@@ -61,3 +61,28 @@ describe('a line', () => {
     expect(line.length).toBeLessThanOrEqual(80)
   })
 })
+
+test('of bytes, step after step', () => {
+  const out: string[] = []
+  let now = 0
+  const progress = createProgress({
+    label: 'Copying',
+    unit: 'MB',
+    isTerminal: true,
+    write: (text) => out.push(text),
+    clock: () => now,
+  })
+  now = 1000
+  progress.show(50.4, 0.5)
+  progress.relabel('Checking')
+  now = 1500
+  progress.show(100)
+  progress.relabel('Checking')
+  now = 2000
+  progress.show(100)
+  expect(out.map((line) => line.slice(CLEAR.length))).toEqual([
+    'Copying  [############............]   50 %  50 MB  50/s',
+    'Checking  100 MB  200/s',
+    'Checking  100 MB  100/s',
+  ])
+})

@@ -55,6 +55,13 @@ describe('defaults', () => {
     trustedIssuers: undefined,
     oidc: [],
     durability: 'full',
+    backupEvery: undefined,
+    backupKeep: 7,
+    backupTo: undefined,
+    backupS3Endpoint: undefined,
+    backupS3Region: 'us-east-1',
+    backupS3AccessKeyId: undefined,
+    backupS3SecretAccessKey: undefined,
   } as const
   test.each([
     [

@@ -463,6 +463,96 @@ const CASES: Record<SettingName, { valid: [string, unknown][]; invalid: string[]
       Array(101).fill('https://a.example|one').join(','),
     ],
   },
+  backupEvery: {
+    valid: ['1s', '43200m', '30m', '720h', '30d', '0 3 * * *', '@daily', '0 0 29 2 *'].map((text) => [
+      text,
+      expect.objectContaining({ next: expect.any(Function) }),
+    ]),
+    invalid: [
+      '',
+      '0s',
+      '43201m',
+      '721h',
+      '31d',
+      '01d',
+      '1.5h',
+      '-1h',
+      '1w',
+      '1 h',
+      'off',
+      '* * * *',
+      '* * * * * *',
+      '60 * * * *',
+      '0 0 31 2 *',
+      `0${',0'.repeat(100)} * * * *`,
+    ],
+  },
+  backupKeep: {
+    valid: [
+      ['1', 1],
+      ['10000', 10_000],
+    ],
+    invalid: ['', '0', '10001', '-1', '07', '1.5', 'all'],
+  },
+  backupTo: {
+    valid: [
+      ['backups', 'backups'],
+      ['/srv/backups', '/srv/backups'],
+      ['s3://bucket', 's3://bucket'],
+      ['s3://my.bucket-1/a/b c/ü/', 's3://my.bucket-1/a/b c/ü/'],
+      [`s3://bucket/${label(900)}`, `s3://bucket/${label(900)}`],
+    ],
+    invalid: [
+      '',
+      'a\0b',
+      's3://',
+      's3://b',
+      's3://Bucket',
+      's3://-bucket/x',
+      's3://bucket/a\nb',
+      'https://bucket/x',
+      `s3://bucket/${label(901)}`,
+    ],
+  },
+  backupS3Endpoint: {
+    valid: [
+      ['https://s3.example.com', 'https://s3.example.com'],
+      ['http://127.0.0.1:9000/', 'http://127.0.0.1:9000'],
+      ['https://x.example/storage/v1/s3', 'https://x.example/storage/v1/s3'],
+    ],
+    invalid: [
+      '',
+      's3.example.com',
+      'ftp://a',
+      'https://u:p@a',
+      'https://a?b',
+      'https://a#b',
+      'https://a b',
+      'https://',
+    ],
+  },
+  backupS3Region: {
+    valid: [
+      ['eu-central-1', 'eu-central-1'],
+      ['auto', 'auto'],
+      [label(64), label(64)],
+    ],
+    invalid: ['', 'EU', 'a b', label(65)],
+  },
+  backupS3AccessKeyId: {
+    valid: [
+      ['AKIA0', 'AKIA0'],
+      [label(1024), label(1024)],
+    ],
+    invalid: ['', 'a b', 'a\n', 'ü', label(1025)],
+  },
+  backupS3SecretAccessKey: {
+    valid: [
+      ['a/+=', 'a/+='],
+      [label(1024), label(1024)],
+    ],
+    invalid: ['', 'a b', 'a\n', 'ü', label(1025)],
+  },
   durability: {
     valid: [
       ['full', 'full'],

@@ -33,14 +33,14 @@ export interface DatabaseOptions {
 
 const MEMORY = ':memory:'
 /** The number of our layout of internal tables. An executable opens no database with a greater one. */
-const FORMAT = 1
+export const FORMAT = 1
 /** "hipf" in ASCII: tells our files from other programs' (`file`, the SQLite shell). */
-const APPLICATION_ID = 0x68697066
+export const APPLICATION_ID = 0x68697066
 /** Older ones can lose a commit when a checkpoint meets a writer (the WAL-reset bug). */
 const OLDEST_SQLITE = '3.51.3'
 /** How every database begins (https://www.sqlite.org/fileformat.html, section 1.3). */
-const MAGIC = 'SQLite format 3\0'
-const HEADER_SIZE = 100
+export const MAGIC = 'SQLite format 3\0'
+export const HEADER_SIZE = 100
 
 /**
  * Opens the database with the settings that the store relies on. Throws StartError: exit code 1 where the folder or

@@ -126,6 +126,23 @@ export function lostLog(path: string): StartError {
   )
 }
 
+/** For copying a file: what is wrong with the one that is read or the one that is written, as a StartError. */
+export function copyFailure(thrown: unknown, { from, to }: { from: string; to: string }): unknown {
+  const error = thrown instanceof AppError ? thrown.cause : thrown
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (isFull(error) || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StartError(
+      `File ${to} cannot be written: free space on its disk, as much as the database takes`,
+      1,
+      error,
+    )
+  }
+  if (thrown instanceof StartError) return thrown
+  if (isEngineFailure(error)) return translateStartError(thrown, from)
+  if (typeof code === 'string') return new StartError(`File ${to} cannot be written (${code})`, 1, error)
+  return thrown
+}
+
 /** The file was a database once. Exit code 3. */
 export function damaged(path: string, cause?: unknown): StartError {
   return new StartError(

@@ -1,0 +1,201 @@
+// Where backups are kept: a folder, or a bucket of an S3-compatible store. Only files named as hipflask names backups
+// by itself are ever deleted.
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Config } from '../config/settings.ts'
+import { StartError } from '../core/errors.ts'
+import {
+  fileSource,
+  makeBackup,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupSummary,
+} from '../storage/backup.ts'
+import { readBackup, type BackupSource } from '../storage/backup-format.ts'
+import { openBucket, type Bucket } from '../storage/bucket.ts'
+import { draftOf, isAbandoned } from '../storage/whole-file.ts'
+
+/** `hipflask-20261127T230000Z.db`: sorted by name they are sorted by time. */
+const AUTOMATIC_NAME = /^hipflask-\d{8}T\d{6}Z\.db$/
+const AUTOMATIC_DRAFT = /^hipflask-\d{8}T\d{6}Z\.db\.unfinished$/
+const BUCKET_ADDRESS = /^s3:\/\/([^/]+)\/?(.*)$/su
+const KEY_BYTES_MAX = 1024
+
+/** What makes a backup but for the file that it goes to. */
+export type BackupOrder = Omit<BackupOptions, 'target'>
+
+export interface Place {
+  /** The name of a file in it, for the user. */
+  nameOf(file: string): string
+  has(file: string): Promise<boolean>
+  store(file: string, order: BackupOrder): Promise<BackupSummary>
+  /** Deletes the oldest of the backups with a name of hipflask's own, all but so many. Gives their names. */
+  prune(keep: number): Promise<string[]>
+}
+
+/** The name of a backup of this time (ms since 1970). */
+export function automaticName(time: number): string {
+  return `hipflask-${new Date(time).toISOString().replace(/[-:]|\.\d+/g, '')}.db`
+}
+
+/** Where the settings say that backups go. */
+export function placeOf(config: Config, cwd: string): Place {
+  const { backupTo } = config
+  if (backupTo === undefined) return folderPlace(join(config.data, 'backups'))
+  const address = BUCKET_ADDRESS.exec(backupTo)
+  if (address === null) return folderPlace(resolve(cwd, backupTo))
+  const prefix = (address[2] as string).replace(/\/+$/, '')
+  return bucketPlace(bucketOf(config, address[1] as string), {
+    address: address[1] as string,
+    prefix: prefix === '' ? '' : `${prefix}/`,
+    staging: join(config.data, 'backups'),
+  })
+}
+
+/** Where one backup is that the user names: a file, or a key of a bucket. */
+export interface NamedBackup {
+  source: () => Promise<BackupSource>
+  /** A file of this machine; undefined of a bucket. */
+  path: string | undefined
+  store: (order: BackupOrder) => Promise<BackupSummary>
+}
+
+/** Throws StartError (exit code 2) where the name is none. */
+export function namedBackup(file: string, config: Config, cwd: string): NamedBackup {
+  const address = BUCKET_ADDRESS.exec(file)
+  if (address === null) {
+    if (file === '') throw new StartError('File is missing, must be a path or s3://bucket/key', 2)
+    const path = resolve(cwd, file)
+    return {
+      source: () => Promise.resolve(fileSource(path)),
+      path,
+      store: async (order) => ({ ...(await makeBackup({ ...order, target: path })), file }),
+    }
+  }
+  const [, name = '', key = ''] = address
+  if (key === '' || key.endsWith('/') || Buffer.byteLength(key) > KEY_BYTES_MAX || /\p{C}/u.test(key)) {
+    throw new StartError('The key of a backup in a bucket is missing or not valid: s3://bucket/key', 2)
+  }
+  const bucket = bucketOf(config, name)
+  return {
+    source: () => sourceIn(bucket, key, `s3://${name}/${key}`),
+    path: undefined,
+    store: async (order) => {
+      if ((await bucket.sizeOf(key)) !== undefined) {
+        throw new StartError(`s3://${name}/${key} exists already: choose another key, or delete it`)
+      }
+      const staged = join(stagingOf(config), automaticName(order.clock()))
+      return upload(bucket, { key, address: `s3://${name}/${key}`, staged, order })
+    },
+  }
+}
+
+function stagingOf({ data }: Config): string {
+  const folder = join(data, 'backups')
+  makeFolder(folder)
+  return folder
+}
+
+function bucketOf(config: Config, bucket: string): Bucket {
+  const { backupS3AccessKeyId: accessKeyId, backupS3SecretAccessKey: secretAccessKey } = config
+  if (accessKeyId === undefined || secretAccessKey === undefined) {
+    throw new StartError(
+      `Bucket ${bucket} needs HIPFLASK_BACKUP_S3_ACCESS_KEY_ID and HIPFLASK_BACKUP_S3_SECRET_ACCESS_KEY`,
+    )
+  }
+  const { backupS3Endpoint: endpoint, backupS3Region: region } = config
+  return openBucket({ bucket, endpoint, region, accessKeyId, secretAccessKey })
+}
+
+async function sourceIn(bucket: Bucket, key: string, address: string): Promise<BackupSource> {
+  const size = await bucket.sizeOf(key)
+  if (size === undefined) throw new StartError(`${address} does not exist`)
+  return bucket.source(key, size)
+}
+
+function folderPlace(folder: string): Place {
+  return {
+    nameOf: (file) => join(folder, file),
+    has: (file) =>
+      Promise.resolve([join(folder, file), draftOf(join(folder, file))].some((path) => existsSync(path))),
+    store(file, order) {
+      makeFolder(folder)
+      return makeBackup({ ...order, target: join(folder, file) })
+    },
+    prune(keep) {
+      const names = readdirSync(folder)
+      const old = oldestOf(names, keep)
+      // What a killed process has left behind.
+      const abandoned = names.filter((name) => AUTOMATIC_DRAFT.test(name) && isAbandoned(join(folder, name)))
+      for (const name of [...old, ...abandoned]) rmSync(join(folder, name), { force: true })
+      return Promise.resolve(old.map((name) => join(folder, name)))
+    },
+  }
+}
+
+function bucketPlace(
+  bucket: Bucket,
+  { address, prefix, staging }: { address: string; prefix: string; staging: string },
+): Place {
+  const nameOf = (file: string) => `s3://${address}/${prefix}${file}`
+  return {
+    nameOf,
+    has: async (file) =>
+      existsSync(draftOf(join(staging, file))) || (await bucket.sizeOf(prefix + file)) !== undefined,
+    store(file, order) {
+      makeFolder(staging)
+      return upload(bucket, { key: prefix + file, address: nameOf(file), staged: join(staging, file), order })
+    },
+    async prune(keep) {
+      const names = (await bucket.list(`${prefix}hipflask-`)).map((key) => key.slice(prefix.length))
+      const old = oldestOf(names, keep)
+      for (const name of old) await bucket.remove(prefix + name)
+      return old.map(nameOf)
+    },
+  }
+}
+
+interface Upload {
+  key: string
+  address: string
+  /** A file of this machine that the backup is in until it is there. */
+  staged: string
+  order: BackupOrder
+}
+
+/** Stores a backup in the bucket and reads it back whole: what a store says of a file is not what it gives back. */
+async function upload(bucket: Bucket, { key, address, staged, order }: Upload): Promise<BackupSummary> {
+  const drop = () => rmSync(staged, { force: true })
+  order.signal?.addEventListener('abort', drop, { once: true })
+  try {
+    const summary = await makeBackup({ ...order, target: staged })
+    const onProgress: BackupProgress = order.onProgress ?? (() => {})
+    await bucket.put(key, staged, (bytes, of) => onProgress('Uploading', bytes, of))
+    let bytes = 0
+    const { sha256 } = await readBackup(bucket.source(key, summary.bytes), (piece) =>
+      onProgress('Reading', (bytes += piece.length), summary.bytes),
+    )
+    if (sha256 !== summary.sha256)
+      throw new StartError(`${address} is not what was stored: look at its store`)
+    return { ...summary, file: address }
+  } finally {
+    order.signal?.removeEventListener('abort', drop)
+    drop()
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new StartError(`Folder ${folder} cannot be made (${code}): choose another by --backup-to`, 1, error)
+  }
+}
+
+function oldestOf(names: readonly string[], keep: number): string[] {
+  return names
+    .filter((name) => AUTOMATIC_NAME.test(name))
+    .sort()
+    .slice(0, -keep)
+}

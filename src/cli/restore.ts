@@ -1,0 +1,82 @@
+// `hipflask restore`: a backup in the place of the database. It checks the backup first, and what was there stays under
+// another name.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { addKeyTexts, areKeyTexts } from '../auth/key-folder.ts'
+import { sessionsTable } from '../auth/sessions.ts'
+import { systemClock } from '../core/clock.ts'
+import { StartError } from '../core/errors.ts'
+import { damagedBackup } from '../storage/backup-format.ts'
+import { restoreBackup } from '../storage/restore.ts'
+import { keysText, working } from './backup.ts'
+import { namedBackup } from './backup-place.ts'
+import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
+
+const WRONG_USAGE = 2
+
+export const restore: Command = {
+  name: 'restore',
+  summary: 'Put a backup in the place of the database, while no server works on it',
+  examples: [
+    { line: 'hipflask restore monday.db', does: 'into a data folder that has no database yet' },
+    {
+      line: 'hipflask restore monday.db --force',
+      does: 'in the place of one, which stays under another name',
+    },
+    { line: 'hipflask restore s3://bucket/monday.db', does: 'out of a bucket' },
+  ],
+  positional: [{ name: 'file', summary: 'A backup: its file, or s3://bucket/key' }],
+  options: [
+    { flags: '--force', summary: 'Also where there is a database' },
+    { flags: '--end-sessions', summary: 'Without the sessions of the backup: everybody signs in again' },
+    JSON_OPTION,
+  ],
+  async run(args, io) {
+    const [file = ''] = args.positional
+    if (args.positional.length > 1)
+      throw new StartError('There is an argument too many for restore', WRONG_USAGE)
+    const { config } = configOf(args, io)
+    const { data } = config
+    if (data === ':memory:') throw new StartError('A database in memory can not be restored')
+    const named = namedBackup(file, config, io.cwd)
+    const source = await named.source()
+    makeDataFolder(data)
+    const folder = join(data, 'keys')
+    const database = join(data, 'hipflask.db')
+    let added: string[] = []
+    const { backup, kept } = await working(io, (order) =>
+      restoreBackup({
+        ...order,
+        source,
+        database,
+        isForced: args.options['force'] === true,
+        without: args.options['endSessions'] === true ? [sessionsTable.name] : [],
+        clock: systemClock,
+        takeRest: ({ keys }) => {
+          if (!areKeyTexts(keys)) throw damagedBackup(source.name)
+          added = addKeyTexts(folder, keys)
+        },
+      }),
+    )
+    const { createdAt } = backup
+    if (args.options['json'] === true) {
+      printJson({ database, created_at: createdAt, kept: kept ?? null, keys_added: added }, io)
+      return 0
+    }
+    const lines = [
+      `Restored ${database} as it was at ${createdAt}; ${keysText(added.length)} added to ${folder}`,
+      ...(kept === undefined ? [] : [`What was there is kept in ${kept}`]),
+    ]
+    io.stdout(`${lines.join('\n')}\n`)
+    return 0
+  },
+}
+
+function makeDataFolder(data: string): void {
+  try {
+    mkdirSync(data, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new StartError(`Data folder ${data} cannot be made (${code}): choose another by --data`, 1, error)
+  }
+}
