@@ -42,7 +42,7 @@ export interface Server {
 }
 
 /** A connection without traffic is closed after so many seconds. */
-const IDLE_SECONDS = 30
+export const IDLE_SECONDS = 30
 /** What is on its way when the last answer goes out, a request or a connection, comes within this time or not at all. */
 const QUIET_MS = 25
 /** Under an unbroken load of new connections there is no such time. */

@@ -14,6 +14,7 @@ import { SCOPES_MAX } from '../../src/auth/api-key-request.ts'
 import { KEYS_MAX } from '../../src/auth/api-keys.ts'
 import { IDENTITIES_MAX } from '../../src/auth/oidc/identities.ts'
 import { MAX_DEPTH, MAX_PROPERTIES } from '../../src/http/json.ts'
+import { IDLE_SECONDS } from '../../src/http/server.ts'
 import { MAX_PARAMETERS } from '../../src/http/query-parameters.ts'
 import { MAX_DETAILS } from '../../src/http/validate.ts'
 import { HOOK_TIMEOUT_MS } from '../../src/rest/author-code.ts'
@@ -229,6 +230,7 @@ describe('the tables of README.md are those of the source', () => {
     const limits = Object.fromEntries(tableOf(README, ['Limit', 'At most', 'Beyond it']))
     const filter = `${FILTER_CONDITIONS_MAX} conditions, ${FILTER_DEPTH_MAX} deep, ${counted(FILTER_VALUES_MAX)} values in a list`
     expect(limits).toMatchObject({
+      'Seconds without traffic on a connection': counted(IDLE_SECONDS),
       'Lists and objects within each other': counted(MAX_DEPTH),
       'Properties of one object': counted(MAX_PROPERTIES),
       'Records in one POST': counted(MAX_RECORDS),
