@@ -99,6 +99,20 @@ export class Reply<S extends number = number, B = unknown> {
   }
 }
 
+/** A body of the 200 answer that is JSON text already. */
+export class JsonText {
+  readonly text: string
+  /** Its length in UTF-8. */
+  readonly bytes: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(text: string, headers: Readonly<Record<string, string>> = {}) {
+    this.text = text
+    this.bytes = Buffer.byteLength(text)
+    this.headers = headers
+  }
+}
+
 /** A body that is not JSON, such as a page or a script; `body` goes out as it is. */
 export class Content {
   readonly mediaType: string

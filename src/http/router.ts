@@ -20,7 +20,7 @@ import { byMethod, createObservers, type Observer, type ObserverOf } from './obs
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
 import type { Claim, RequestLimits, Ticket } from './request-limits.ts'
-import { Content, Reply } from './route.ts'
+import { Content, JsonText, Reply } from './route.ts'
 import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 
 export interface RouterOptions {
@@ -288,6 +288,10 @@ interface Answering {
 function respond(result: unknown, answering: Answering): Response {
   const { route, exchange, noStore, headers, format, query } = answering
   const { requestId } = exchange
+  if (result instanceof JsonText) {
+    exchange.bytes = result.bytes
+    return headers.json(result.text, { status: 200, requestId, noStore, extra: result.headers })
+  }
   if (result instanceof Content) {
     exchange.bytes = byteLengthOf(result.body)
     return contentResponse(result, headers.own(requestId, noStore))

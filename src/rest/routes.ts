@@ -1,15 +1,15 @@
 // The routes of a declared resource under /api. They only translate between HTTP and records.ts.
 import { ADMINISTRATORS } from '../access/authorize.ts'
 import { readScope, writeScope } from '../access/scopes.ts'
-import type { ErrorCode } from '../core/errors.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
-import { Reply, route } from '../http/route.ts'
+import { JsonText, Reply, route } from '../http/route.ts'
 import type { AnswerContract, BodyContract, Context, HeaderParameter, JsonSchema } from '../http/route.ts'
 import type { Method, QueryContract, Route } from '../http/route.ts'
 import type { Action, Rule } from '../sdk.ts'
-import type { Id, Row } from '../storage/store.ts'
+import type { Id, Row, Store } from '../storage/store.ts'
 import { createMaxOf } from './input.ts'
-import { conditionOf, entityTag, isUnchanged, tagIn } from './conditions.ts'
+import { conditionOf, entityTag, isUnchanged, tagIn, type HeaderReader } from './conditions.ts'
 import { createExpander, expansionsOf, type Embedded, type Expander, type Expansions } from './expand.ts'
 import { MAX_KEY_LENGTH, type Idempotency, type Write } from './idempotency.ts'
 import { viewParameters } from './list-parameters.ts'
@@ -77,6 +77,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
   const records = engine.recordsOf(definition.name)
   const serving: Serving = {
     definition,
+    store: options.store,
     records,
     path: `/api/${definition.name}`,
     toRecord: recordReader(definition),
@@ -100,6 +101,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): Route[] {
 
 interface Serving {
   definition: ResourceDefinition
+  store: Store
   records: Records
   path: string
   toRecord: (row: Row) => ApiRecord
@@ -166,6 +168,7 @@ function readRoute(serving: Serving): Route {
     parse: createViewReader({ definition, expansions }),
   }
   const schema = viewSchema(definition, expansions)
+  const readPlain = plainReader(serving)
   return route({
     ...recordRoute(serving, 'GET', 'read'),
     summary: `Read a record of ${definition.name}`,
@@ -179,16 +182,36 @@ function readRoute(serving: Serving): Route {
       }),
       304: answer('The record is as in If-None-Match', { headers: { ETag: ETAG } }),
     },
-    handler: ({ params, where, query: { fields, expand: names }, principal, format, header }) =>
-      proceed<Row, Reply>(records.read(idOf(params.id), where), (row) => {
+    handler: ({ params, where, query: { fields, expand: names }, principal, format, header }) => {
+      const id = idOf(params.id)
+      const isPlain = where === undefined && fields === undefined && names.length === 0 && format === 'json'
+      if (isPlain && readPlain !== undefined) return proceed(readPlain(id), (answer) => fresh(answer, header))
+      return proceed<Row, Reply>(records.read(id, where), (row) => {
         const view = (embedded?: Embedded) => new Reply(200, viewOf(toRecord(row), fields, embedded), tagged)
         const tagged: Record<string, string> = {}
         // What is embedded changes without the record: there is no tag.
         if (names.length > 0) return expand([row], names, principal).then(([embedded]) => view(embedded))
         tagged.etag = entityTag(row, { format, fields })
         return isUnchanged(header, tagged.etag) ? new Reply(304, undefined, tagged) : view()
-      }),
+      })
+    },
   })
+}
+
+/** Makes the read of a record whole and as JSON. Undefined where its answer depends on more than the row. */
+function plainReader({ definition, store, toRecord }: Serving) {
+  // What is computed may be something else each time.
+  if (definition.computed.length > 0) return undefined
+  const answerOf = (row: Row) =>
+    new JsonText(JSON.stringify(toRecord(row)), { etag: entityTag(row, JSON_FORMAT) })
+  return store.remember(definition.name, answerOf)
+}
+
+/** The answer, or that the client has it already; 404 where there is none. */
+function fresh(answer: JsonText | undefined, header: HeaderReader): JsonText | Reply {
+  if (answer === undefined) throw new AppError('not_found')
+  const { headers } = answer
+  return isUnchanged(header, headers.etag as string) ? new Reply(304, undefined, headers) : answer
 }
 
 function replaceRoute(serving: Serving): Route {

@@ -154,9 +154,20 @@ export interface Sweep {
   limit: number
 }
 
+/** What is made of a row; the length of its text is what it takes of the room for what is kept. */
+export interface Made {
+  readonly text: string
+}
+
 export interface Store {
   /** The row with this id, if it is there and passes `where`; at once where the engine is in this process. */
   get(table: string, id: Id, where?: Filter, options?: ReadOptions): Eventual<Row | undefined>
+  /**
+   * Makes a function that gives what `make` makes of the living row with this id, if it is there: as fresh as by `get`,
+   * but what was made of a row is kept, within bounds, as long as the row has not changed. So `make` must depend on the
+   * row alone, and nobody may change what it gave.
+   */
+  remember<T extends Made>(table: string, make: (row: Row) => T): (id: Id) => Eventual<T | undefined>
   /** Throws AppError `unavailable` where too many reads wait that no index serves, as does `count`. */
   list(query: ListQuery): Promise<Row[]>
   /**

@@ -36,6 +36,7 @@ export function describeStore(engine: string, makeStore: MakeStore): void {
     describe('groups', () => groupTests(current))
     describe('references', () => referenceTests(current))
     describe('changes', () => watchTests(current))
+    describe('what is remembered', () => rememberTests(current))
     describe('totals', () => totalTests(current))
     describe('lifetime', () => lifetimeTests(current))
   })
@@ -612,7 +613,7 @@ function watchTests(current: Current): void {
   const remove: Step = { kind: 'delete', table: 'people', id }
   const stale: Step = { ...rename, version: 99 }
 
-  test.each<[string, readonly Step[], boolean]>([
+  test.each<[string, readonly Step[], boolean, string[]?]>([
     ['an update', [rename], true],
     ['a delete', [remove], true],
     ['the last of several steps', [thing({}), thing({}), remove], true],
@@ -624,8 +625,11 @@ function watchTests(current: Current): void {
       false,
     ],
     ['an update that finds no row', [stale], false],
-  ])('%s: whether the number changes', async (_, steps, isChange) => {
-    const version = current().watch(['people', 'books'])
+    ['a delete that takes rows of these tables with it', [remove], true, [VISITS.name]],
+    ['a delete that clears references of these tables', [remove], true, ['books']],
+    ['a delete that reaches no row of these tables', [remove], false, ['things']],
+  ])('%s: whether the number changes', async (_, steps, isChange, tables = ['people']) => {
+    const version = current().watch(tables)
     const before = version()
     await outcome(current().commit(steps))
     expect(version() !== before).toBe(isChange)
@@ -653,6 +657,104 @@ function watchTests(current: Current): void {
     await current().deleteOlderThan({ table: 'people', column: 'email', before: 'z', limit: 1 })
     expect(version()).not.toBe(before)
   })
+}
+
+/** What is remembered of a row here is all of it, so that it can be held against the row as it is read. */
+function rememberRows(store: Store, table: string) {
+  const recall = store.remember(table, (row) => ({ text: JSON.stringify(row) }))
+  return async (id: Id) => (await recall(id))?.text
+}
+
+async function rowText(store: Store, table: string, id: Id): Promise<string | undefined> {
+  const row = await store.get(table, id)
+  return row && JSON.stringify(row)
+}
+
+function rememberTests(current: Current): void {
+  const author = newUuid()
+  const [visited, gone] = [newUuid(), newUuid()]
+  const stale: Step = { kind: 'update', table: 'books', id: 1, values: { code: 'x' }, version: 99 }
+  const rename: Step = { kind: 'update', table: 'books', id: 1, values: { code: 'renamed' } }
+  const remove: Step = { kind: 'delete', table: 'people', id: gone }
+
+  beforeEach(() =>
+    add(
+      current(),
+      person('author', author),
+      person('gone', gone),
+      book('a', { author, reader: gone }),
+      visit(gone, visited),
+    ),
+  )
+
+  test.each<[string, readonly Step[], string, Id]>([
+    ['an update', [rename], 'books', 1],
+    ['a delete', [{ kind: 'delete', table: 'books', id: 1 }], 'books', 1],
+    ['a step that is a function', [book('b'), () => rename], 'books', 1],
+    ['an update of several', [book('b'), rename, { ...rename, id: 2, values: { code: 'c' } }], 'books', 1],
+    ['a reference that a delete clears', [remove], 'books', 1],
+    ['a row that a delete takes with it', [remove], VISITS.name, visited],
+  ])('%s is seen by the next read', async (_, steps, table, id) => {
+    const recall = rememberRows(current(), table)
+    const before = await recall(id)
+    expect(before).toBe(await rowText(current(), table, id))
+    await add(current(), ...steps)
+    const after = await recall(id)
+    expect(after).toBe(await rowText(current(), table, id))
+    expect(after).not.toBe(before)
+  })
+
+  test.each<[string, readonly Step[]]>([
+    ['finds no row', [stale]],
+    ['is undone as a whole', [rename, stale]],
+    ['throws', [rename, () => fail()]],
+  ])('a commit that %s leaves what was', async (_, steps) => {
+    const recall = rememberRows(current(), 'books')
+    const before = await recall(1)
+    expect(await outcome(current().commit(steps))).toBeInstanceOf(Error)
+    expect(await recall(1)).toBe(before)
+  })
+
+  test('a row that is not there is looked for again', async () => {
+    const recall = rememberRows(current(), 'books')
+    expect(await recall(2)).toBeUndefined()
+    await add(current(), book('b'))
+    expect(await recall(2)).toBe(await rowText(current(), 'books', 2))
+  })
+
+  test('a sweep of old rows is seen', async () => {
+    const recall = rememberRows(current(), 'books')
+    expect(await recall(1)).toBeDefined()
+    await current().deleteOlderThan({ table: 'books', column: 'code', before: 'z', limit: 10 })
+    expect(await recall(1)).toBeUndefined()
+  })
+
+  test('two things that are made of one row are kept apart', async () => {
+    const [code, version] = [
+      current().remember('books', (row) => ({ text: String(row['code']) })),
+      current().remember('books', (row) => ({ text: String(row._version) })),
+    ]
+    expect([(await code(1))?.text, (await version(1))?.text]).toEqual(['a', '1'])
+    await add(current(), rename)
+    expect([(await code(1))?.text, (await version(1))?.text]).toEqual(['renamed', '2'])
+  })
+
+  test('a reader that has seen a change never sees what was before, whatever else happens', async () => {
+    const recall = rememberRows(current(), 'books')
+    for (let turn = 0; turn < 100; turn++) {
+      const code = `turn ${turn}`
+      const [, text] = await Promise.all([
+        recall(1),
+        add(current(), { ...rename, values: { code } }).then(() => recall(1)),
+        recall(1),
+      ])
+      expect(text).toContain(code)
+    }
+  })
+}
+
+function fail(): never {
+  throw new Error('On purpose')
 }
 
 function totalTests(current: Current): void {

@@ -2,6 +2,7 @@
 import type { Compiler, SqlStatement } from '../compile.ts'
 import { StaleError, UnmetError } from '../store.ts'
 import type { Delete, Insert, Operation, Require, Row, Step, Sweep, Table, Update } from '../store.ts'
+import type { Changes } from './changes.ts'
 import { translateWriteError } from './errors.ts'
 import type { RawRow, Statements } from './statements.ts'
 import type { TotalChange } from './totals.ts'
@@ -11,8 +12,8 @@ export interface ExecutionOptions {
   compiler: Compiler
   statements: Statements
   decode: (table: string, raw: RawRow) => Row
-  /** Told of each table whose rows a step changes or deletes. */
-  onChange: (table: string) => void
+  /** Told of each row that a step changes or deletes. */
+  onChange: Changes['note']
 }
 
 /** A step of a commit, or one that no commit of others can have. */
@@ -61,12 +62,11 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
 
   function sweep(step: Sweep): Written {
     const rows = statements.all(compiler.sweep(step)).map((raw) => decode(step.table, raw))
-    const { table } = step
-    onChange(table)
-    const totals = rows.map((row) => ({
-      table,
-      difference: difference({ kind: 'delete', table, id: row.id }, row, true),
-    }))
+    const totals = rows.map((row) => {
+      const deletion: Delete = { kind: 'delete', table: step.table, id: row.id }
+      onChange(deletion)
+      return { table: step.table, difference: difference(deletion, row, true) }
+    })
     return { rows, totals }
   }
 
@@ -81,7 +81,7 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
       const wasAlive = isAliveBefore(operation)
       const row = write(operation, index)
       rows.push(row)
-      if (operation.kind !== 'insert') onChange(operation.table)
+      if (operation.kind !== 'insert') onChange(operation)
       if (operation.kind === 'update' && wasAlive === undefined) continue
       totals.push({ table: operation.table, difference: difference(operation, row, wasAlive ?? true) })
     }

@@ -4,8 +4,8 @@
 import type { Database } from 'bun:sqlite'
 
 export interface ReadTurn {
-  /** Before a read. */
-  enter(): void
+  /** Before a read. Gives the number of the read transaction, another one for each; 0 where the read is by itself. */
+  enter(): number
   /** Before anything else on the connection: a transaction cannot begin within one. */
   end(): void
   /** From now on every read is by itself. */
@@ -17,6 +17,7 @@ export function createReadTurn(database: Database): ReadTurn {
   const commit = database.prepare('COMMIT')
   let isOpen = false
   let isRetired = false
+  let latest = 0
 
   function end(): void {
     if (!isOpen) return
@@ -30,10 +31,13 @@ export function createReadTurn(database: Database): ReadTurn {
   }
   return {
     enter() {
-      if (isOpen || isRetired) return
+      if (isRetired) return 0
+      if (isOpen) return latest
       begin.run()
       isOpen = true
+      latest += 1
       setImmediate(end)
+      return latest
     },
     end,
     retire() {

@@ -14,7 +14,8 @@ import { type WriteStep, type Written, createExecution } from './execution.ts'
 import { createCondition, type Condition } from './condition.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createLoad } from './load.ts'
-import { createChanges } from './changes.ts'
+import { type Changes, createChanges } from './changes.ts'
+import { createKept } from './kept.ts'
 import { createReadTurn, type ReadTurn } from './read-turn.ts'
 import { createReaderPool } from './reader-pool.ts'
 import { type RawRow, createStatements } from './statements.ts'
@@ -43,13 +44,12 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
   const statements = createStatements(database)
-  const byId = createReadById(database, compiler, tables)
   const decode = createDecoder(tables)
   const totals = createTotals(database, options.tables)
   const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
   const turn = createReadTurn(database)
   const condition = createCondition({ path: database.filename, report, clock })
-  const changes = createChanges(database, turn)
+  const changes = createChanges(database, turn, tables)
   const groups = createGroupCommit<WriteStep, Written, readonly Row[]>({
     database,
     beforeBegin: () => {
@@ -68,7 +68,8 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     if (stopping !== undefined) throw unavailable()
   }
   const reading = createReading({ pool, turn, condition, refuseWhenStopped })
-  const reads = createReads({ compiler, statements, byId, decode, totals, condition, ...reading })
+  const base = { database, tables, compiler, statements, decode, totals, turn, changes, condition }
+  const reads = createReads({ ...base, ...reading })
 
   // Not async: every create waits for this.
   const commit: Store['commit'] = (steps) => {
@@ -141,17 +142,20 @@ function createReading({ pool, turn, condition, refuseWhenStopped }: ReadingOpti
   }
 }
 
-interface ReadsOptions extends Reading {
+interface ReadsOptions extends Reading, SqliteStoreOptions {
   compiler: ReturnType<typeof createCompiler>
   statements: ReturnType<typeof createStatements>
-  byId: ReturnType<typeof createReadById>
   decode: (table: string, raw: RawRow) => Row
   totals: ReturnType<typeof createTotals>
+  turn: ReadTurn
+  changes: Changes
   condition: Condition
 }
 
-function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count' | 'check'> {
-  const { compiler, statements, byId, decode, totals, condition, read, readAside } = options
+function createReads(options: ReadsOptions): Pick<Store, 'get' | 'remember' | 'list' | 'count' | 'check'> {
+  const { compiler, statements, decode, totals, turn, changes, condition, read, readAside } = options
+  const getById = createReadById(options)
+  const remember = createKept({ turn, changes, get: getById })
 
   /** The rows, read where they should be. Not async, so that a cheap read costs no promise. */
   function rowsOf(plan: ListPlan, isSlow: () => boolean): Eventual<RawRow[]> {
@@ -163,10 +167,14 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count
   return {
     get: (table, id, where, { deleted = false } = {}) =>
       read(() => {
-        const isById = where === undefined && !deleted
-        const raw = isById ? byId(table, id) : statements.first(compiler.get({ table, id, where, deleted }))
+        if (where === undefined && !deleted) return getById(table, id)
+        const raw = statements.first(compiler.get({ table, id, where, deleted }))
         return raw && decode(table, raw)
       }),
+    remember: (table, make) => {
+      const recall = remember(table, make)
+      return (id) => read(() => recall(id))
+    },
     list: async (query) => {
       const { table, search } = query
       const isSlow = () => search !== undefined || (!compiler.isCheapList(query) && isLarge(table))
@@ -191,11 +199,12 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'list' | 'count
 }
 
 /** Makes the read of a row by its id alone, which is the most frequent one: each table keeps the statement of its own. */
-function createReadById(
-  database: Database,
-  compiler: ReturnType<typeof createCompiler>,
-  tables: readonly Table[],
-): (table: string, id: Id) => RawRow | undefined {
+function createReadById({
+  database,
+  compiler,
+  tables,
+  decode,
+}: ReadsOptions): (table: string, id: Id) => Row | undefined {
   const kept = new Map<string, { table: Table; statement: Statement<RawRow, [Id]> }>()
   const prepare = (name: string, id: Id) => {
     const { sql } = compiler.get({ table: name, id })
@@ -207,7 +216,8 @@ function createReadById(
   return (name, id) => {
     const { table, statement } = kept.get(name) ?? prepare(name, id)
     checkId(table, id)
-    return statement.get(id) ?? undefined
+    const raw = statement.get(id)
+    return raw === null ? undefined : decode(name, raw)
   }
 }
 
