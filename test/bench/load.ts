@@ -6,6 +6,8 @@ import { processorSeconds, type Running } from './contestants.ts'
 
 export interface Load {
   path: string
+  /** Each request gets another record of the path, in no order: `path/1` up to this number. */
+  upTo?: number
   /** Connections, each with one request at a time. */
   clients: number
   /** Posted as JSON; without it the path is got. */
@@ -35,7 +37,8 @@ export async function putLoad(
   { seconds, folder, core }: LoadOptions,
 ): Promise<Speed> {
   const wrk = core === undefined ? ['wrk'] : ['taskset', '-c', String(core), 'wrk']
-  const script = load.body === undefined ? [] : ['-s', await writeScript(load.body, folder)]
+  const text = scriptOf(load)
+  const script = text === undefined ? [] : ['-s', await writeScript(text, folder)]
   const credential = load.token === undefined ? [] : ['-H', `Authorization: Bearer ${load.token}`]
   const before = await processorSeconds(server.pid)
   const output =
@@ -50,9 +53,16 @@ export async function putLoad(
   }
 }
 
-async function writeScript(body: object, folder: string): Promise<string> {
-  const path = join(folder, 'post.lua')
-  const text = `wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [[${JSON.stringify(body)}]]\n`
+function scriptOf({ path, body, upTo }: Load): string | undefined {
+  if (body !== undefined) {
+    return `wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [[${JSON.stringify(body)}]]\n`
+  }
+  if (upTo === undefined) return undefined
+  return `request = function() return wrk.format('GET', '${path}/' .. math.random(${upTo})) end\n`
+}
+
+async function writeScript(text: string, folder: string): Promise<string> {
+  const path = join(folder, 'load.lua')
   await Bun.write(path, text)
   return path
 }
