@@ -113,6 +113,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   }
 }
 
+/** Starts `hipflask serve` and ends it by SIGKILL so many milliseconds later, whether it serves by then or not. */
+export async function killWhileStarting(options: RunOptions & { folder: string }, ms: number): Promise<void> {
+  const child = spawn(['serve', '--port', '0'], await prepareFolder(options), options)
+  await Bun.sleep(ms)
+  await end(child, 'SIGKILL')
+}
+
 /** Runs `hipflask` with the arguments to its end. */
 export async function runCommand(args: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const folder = await prepareFolder(options)

@@ -37,7 +37,7 @@ export function note(client: number, number: number, size = 1): Omit<Note, 'id'>
 
 /** Long enough that a few notes fill a page of the database. */
 export function textOf(client: number, number: number): string {
-  return `${wordOf(client, number)} ${'filling '.repeat(20)}${number}`
+  return `${wordOf(client, number)} ${'filling '.repeat(100)}${number}`
 }
 
 /** Of this note alone. */
