@@ -15,6 +15,7 @@ import type { Logger, LoggerOptions } from './core/logger.ts'
 import { version } from './core/version.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
+import { createDeploymentNotices, type DeploymentNotices } from './http/deployment-notices.ts'
 import { createDocsRoutes } from './http/docs.ts'
 import type { HeaderOptions } from './http/headers.ts'
 import { createHealthRoutes } from './http/health.ts'
@@ -135,6 +136,7 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
 async function assemble(options: AppOptions, store: Store): Promise<App> {
   const { config, resources, logger, isDraining = () => false } = options
   const clock = systemClock
+  const notices = noticesOf(config, logger)
   const keys = loadKeyRing(keySourceOf(config), { warn: (message) => logger.warn(message), clock })
   const auth = createAuth({
     store,
@@ -151,6 +153,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
     resources,
     loginRate: config.loginRateLimit,
     oidc: { ...oidcOf(config), secret: await store.secret('oidc') },
+    onPassword: notices?.onPassword,
   })
   const hint = await auth.ensureAdministrator({ email: config.adminEmail, password: config.adminPassword })
   if (hint !== undefined) logger.warn(hint)
@@ -176,7 +179,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
     )
   }
   const { authenticate } = auth
-  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(options) })
+  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(options, notices) })
   return {
     handle,
     document,
@@ -204,8 +207,9 @@ function documentOf(routes: readonly Route[], { config, resources }: AppOptions)
 }
 
 /** What is decided of every request before and around its route. */
-function edgeOf({ config, peerOf, requestLog }: AppOptions) {
-  const addressOf = createClientAddress({ trusted: config.trustProxy ?? [], peerOf })
+function edgeOf({ config, peerOf, requestLog }: AppOptions, notices: DeploymentNotices | undefined) {
+  const trusted = config.trustProxy ?? []
+  const addressOf = createClientAddress({ trusted, peerOf, onForwarded: notices?.onForwarded })
   const { rateLimit: rate } = config
   const log = requestLog && createRequestLog({ ...requestLog, addressOf })
   return {
@@ -222,6 +226,15 @@ function edgeOf({ config, peerOf, requestLog }: AppOptions) {
 /** What every answer says of this server. */
 export function headerOptionsOf({ publicUrl, env }: Config): HeaderOptions {
   return { strictTransport: publicUrl?.startsWith('https:') === true, noIndex: env === 'staging' }
+}
+
+/** In development nobody is to be kept from reading along. */
+function noticesOf({ env, tlsCert, trustProxy }: Config, logger: Logger): DeploymentNotices | undefined {
+  if (env === 'development') return undefined
+  const hasProxies = trustProxy !== undefined
+  // In staging there is nobody's password but the testers'.
+  const isProtected = env !== 'production' || tlsCert !== undefined || hasProxies
+  return createDeploymentNotices({ logger, isProtected, hasProxies })
 }
 
 function oidcOf({ oidc: providers, oidcRedirects, trustedIssuers, publicUrl, env }: Config) {

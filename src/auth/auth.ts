@@ -45,6 +45,8 @@ export interface AuthOptions {
   resources: readonly ResourceDefinition[]
   loginRate: LoginLimitsOptions['rate']
   oidc: OidcSettings
+  /** Told of the client whose password came. */
+  onPassword?: ((address: string) => void) | undefined
 }
 
 export interface Auth {
@@ -67,7 +69,7 @@ export function createAuth(options: AuthOptions): Auth {
   const audit = createAudit(logger)
   const passwords = createPasswords()
   const limits = createLoginLimits({ rate: options.loginRate, now: () => performance.now() })
-  const signIn = createSignIn({ store, passwords, limits, audit })
+  const signIn = createSignIn({ store, passwords, limits, audit, onPassword: options.onPassword })
   const apiKeys = createApiKeys({ store, clock, logger })
   const lifetimeSeconds = options.accessTokenSeconds
   const accessTokens = createAccessTokens({ keys, issuer, lifetimeSeconds, clock })

@@ -13,6 +13,8 @@ export interface SignInOptions {
   passwords: Passwords
   limits: LoginLimits
   audit: Audit
+  /** Told of the client of each attempt. */
+  onPassword?: ((address: string) => void) | undefined
 }
 
 export interface SignInAttempt {
@@ -33,8 +35,9 @@ export interface SignInAttempt {
  */
 export type SignIn = (attempt: SignInAttempt) => Promise<User>
 
-export function createSignIn({ store, passwords, limits, audit }: SignInOptions): SignIn {
+export function createSignIn({ store, passwords, limits, audit, onPassword }: SignInOptions): SignIn {
   return async ({ email, password, method, address, challenge }) => {
+    onPassword?.(address)
     const user = await findByEmail(store, email)
     const counted = await begin(email, address, { method, user_id: user?.id })
     // First the password, then the rest: an account that is unknown or disabled takes as long as a wrong password.

@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import declarations from '../../dist/hipflask.d.ts.txt' with { type: 'text' }
 import items from '../../dist/starter-items.ts.txt' with { type: 'text' }
 import users from '../../dist/starter-users.ts.txt' with { type: 'text' }
+import { OIDC_PARTS, oidcDocs, oidcVariable } from '../config/oidc.ts'
 import { describeFallback, fallbackOf, settingNames, settingOf, variableOf } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 import { JSON_OPTION, printJson, type Command, type Io } from './command.ts'
@@ -48,7 +49,7 @@ export const init: Command = {
   },
 }
 
-/** Every setting as a comment, with its default. */
+/** Every setting as a comment, with its default, and those of a provider that is called NAME. */
 export function environmentExample(): string {
   const entries = settingNames.map((name) => {
     const { doc, isSecret = false } = settingOf(name)
@@ -61,10 +62,14 @@ export function environmentExample(): string {
       ...(isSecret ? [`# or the name of a file that has it: ${variableOf(name)}_FILE=`] : []),
     ].join('\n')
   })
+  const ofProvider = OIDC_PARTS.map((part) => `# ${oidcDocs[part]}\n# ${oidcVariable('name', part)}=`)
   return `# Settings of hipflask. Copy this file to .env and take the # from the lines that you need. The environment and
 # flags come before .env. An empty value counts as not set.
 
 ${entries.join('\n\n')}
+
+# An OpenID provider to sign in at, whose name stands for NAME, as in HIPFLASK_OIDC_AUTH0_ISSUER:
+${ofProvider.join('\n')}
 `
 }
 

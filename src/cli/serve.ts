@@ -4,6 +4,7 @@ import { createApp, headerOptionsOf, resourcesOf } from '../app.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/settings.ts'
 import { loadTls, type Tls } from '../config/tls.ts'
+import { productionWarnings } from '../config/warnings.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
@@ -97,6 +98,7 @@ async function serveUntilSignal({
     throw error
   }
   server.use(app.handle)
+  for (const warning of productionWarnings(config)) logger.warn(warning)
   if (tls !== undefined) checkValidity(tls, logger)
   const reloading = isWatching ? reloadOnChange({ loaded, logger, requestLog, app, server }) : undefined
   logger.info(`hipflask is serving ${server.url}`, {

@@ -14,9 +14,17 @@ export interface OidcProvider {
   label: string
 }
 
-/** What a provider's settings are called behind its name. */
-export const OIDC_PARTS = ['ISSUER', 'CLIENT_ID', 'CLIENT_SECRET', 'SCOPES', 'LABEL'] as const
-export type OidcPart = (typeof OIDC_PARTS)[number]
+/** What a provider's settings are called behind its name, and one line on each for README.md and .env.example. */
+export const oidcDocs = {
+  ISSUER: 'Its address, as it names itself; https, or http of this machine outside production',
+  CLIENT_ID: 'What it has given to this server',
+  CLIENT_SECRET: 'The same; …_FILE reads it from a file. Without one the client is public (PKCE alone)',
+  SCOPES: 'What is asked for: openid email profile unless set',
+  LABEL: 'What a button says: the name unless set',
+} as const
+
+export type OidcPart = keyof typeof oidcDocs
+export const OIDC_PARTS = Object.keys(oidcDocs) as readonly OidcPart[]
 
 /** A setting of a provider. */
 export interface OidcVariable {

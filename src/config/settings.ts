@@ -1,7 +1,7 @@
 // The one table of settings: what each is called, what it may be, what it is unless set. It reads nothing; load.ts
 // does. A setting appears here together with the feature that it serves.
-import { isIP } from 'node:net'
 import type { LogLevel, LoggerOptions } from '../core/logger.ts'
+import { HOSTS_EXPECTED, isHost, parseEmail, parseHosts, parsePublicUrl } from './addresses.ts'
 import { backupSettings } from './backup.ts'
 import { NETWORKS_EXPECTED, parseNetworks } from './networks.ts'
 import {
@@ -34,10 +34,6 @@ export interface Setting<T> {
 }
 
 const PATH_LENGTH_MAX = 4096
-const HOSTS_MAX = 100
-const HOST_LENGTH_MAX = 253
-const EMAIL_LENGTH_MAX = 254
-const URL_LENGTH_MAX = 2048
 const PASSWORD_LENGTH_MIN = 8
 const PASSWORD_LENGTH_MAX = 256
 const BODY_LIMIT_MIN = 1024
@@ -93,13 +89,13 @@ export const settings = {
     doc: 'Address that clients use, such as https://api.example.com',
     expected: 'an http or https address without user, path, query or fragment',
     placeholder: 'url',
-    parse: origin,
+    parse: parsePublicUrl,
   },
   allowedHosts: {
     doc: 'Host names to answer for, separated by commas; all unless set',
-    expected: `1 to ${HOSTS_MAX} host names or IP addresses without port, separated by commas`,
+    expected: HOSTS_EXPECTED,
     placeholder: 'hosts',
-    parse: hosts,
+    parse: parseHosts,
   },
   tlsCert: {
     doc: 'PEM file of the certificate for https, its own first, then those that lead to its root',
@@ -205,7 +201,7 @@ export const settings = {
     doc: 'E-mail of the first administrator, who is made while there is none',
     expected: 'an e-mail address',
     placeholder: 'email',
-    parse: email,
+    parse: parseEmail,
   },
   adminPassword: {
     doc: 'Password of the first administrator',
@@ -340,38 +336,6 @@ function path(text: string): string | undefined {
 // Who mistakes it for the key itself must not find that printed by `hipflask config`.
 function keyFile(text: string): string | undefined {
   return /[\r\n]|-----BEGIN/.test(text) ? undefined : path(text)
-}
-
-// A name whose last label is a number would be taken as an IPv4 address by some clients (WHATWG URL, 3.5).
-function isHost(text: string): boolean {
-  if (isIP(text) !== 0) return !text.includes('%')
-  const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
-  const labels = text.split('.')
-  return (
-    text.length <= HOST_LENGTH_MAX &&
-    labels.every((one) => label.test(one)) &&
-    !/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!)
-  )
-}
-
-// As a Host header has them: lower case, IPv6 in brackets.
-function hosts(text: string): readonly string[] | undefined {
-  const list = text.split(',').map((one) => one.trim().toLowerCase())
-  if (list.length > HOSTS_MAX) return undefined
-  const bare = list.map((one) => (/^\[.*\]$/.test(one) ? one.slice(1, -1) : one))
-  if (!bare.every(isHost) || list.some((one, at) => one !== bare[at] && isIP(bare[at]!) !== 6))
-    return undefined
-  return bare.map((one) => (isIP(one) === 6 ? new URL(`http://[${one}]`).hostname : one))
-}
-
-// Links are paths and tokens name the origin, so that a path here could not be kept.
-function origin(text: string): string | undefined {
-  if (text.length > URL_LENGTH_MAX || !/^https?:\/\/[^/?#@\\\s]+\/?$/i.test(text)) return undefined
-  return URL.parse(text)?.origin
-}
-
-function email(text: string): string | undefined {
-  return text.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text) ? text : undefined
 }
 
 function password(text: string): string | undefined {

@@ -8,6 +8,8 @@ export interface ClientAddressOptions {
   trusted: readonly string[]
   /** The other end of the request's connection; undefined where it is not known, or there no longer. */
   peerOf: ((request: Request) => string | undefined) | undefined
+  /** Told of a peer that is believed in nothing, and hands on X-Forwarded-For. */
+  onForwarded?: ((peer: string) => void) | undefined
 }
 
 /** What stands for an address that is not known: all such clients share it. */
@@ -29,7 +31,8 @@ export const FORWARDERS_MAX = 32
  * Makes the function that gives the address of a request's client: IPv4 as `192.0.2.1`, IPv6 as RFC 5952 writes it, or
  * UNKNOWN_ADDRESS. It is worked out when first asked for, since that takes some µs, and stays the same then.
  */
-export function createClientAddress({ trusted, peerOf }: ClientAddressOptions): (request: Request) => string {
+export function createClientAddress(options: ClientAddressOptions): (request: Request) => string {
+  const { trusted, peerOf, onForwarded } = options
   const isTrusted = createTrust(trusted)
   // A client sends many requests. What is known of peers goes by the text that they come as.
   const peers = new Map<string, Peer>()
@@ -44,7 +47,10 @@ export function createClientAddress({ trusted, peerOf }: ClientAddressOptions): 
     const text = peerOf?.(request) ?? ''
     const peer = peers.get(text) ?? describe(text)
     if (peer.address === undefined) return UNKNOWN_ADDRESS
-    if (!peer.isTrusted) return peer.address
+    if (!peer.isTrusted) {
+      if (onForwarded !== undefined && request.headers.has('x-forwarded-for')) onForwarded(peer.address)
+      return peer.address
+    }
     return lastBelieved(peer.address, request.headers.get('x-forwarded-for') ?? '', isTrusted)
   }
   return (request: Known) => (request[ADDRESS] ??= find(request))

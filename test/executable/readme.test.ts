@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import packageJson from '../../package.json'
 import { SESSIONS_MAX, USER_AGENT_LENGTH_MAX } from '../../src/auth/sessions.ts'
 import { USERS_CREATE_MAX } from '../../src/auth/users-resource.ts'
+import { OIDC_PARTS, oidcDocs, oidcVariable } from '../../src/config/oidc.ts'
 import { describeFallback, settingNames, settingOf, variableOf } from '../../src/config/settings.ts'
 import { errorCodes, messageOf, statusOf } from '../../src/core/errors.ts'
 import { SCOPES_MAX } from '../../src/auth/api-key-request.ts'
@@ -197,6 +198,12 @@ describe('the tables of README.md are those of the source', () => {
   test('settings', () => {
     expect(tableOf(README, ['Variable', 'Default', 'What it is'])).toEqual(
       settingNames.map((name) => [variableOf(name), describeFallback(name) ?? '', settingOf(name).doc]),
+    )
+  })
+
+  test('settings of a provider', () => {
+    expect(tableOf(README, ['Setting of a provider', 'What it is'])).toEqual(
+      OIDC_PARTS.map((part) => [oidcVariable('name', part), oidcDocs[part]]),
     )
   })
 
