@@ -65,14 +65,23 @@ const missing = ['curl', 'openssl'].filter((tool) => Bun.which(tool) === null)
 if (missing.length > 0)
   console.log(`The commands of README.md are not run: ${missing.join(', ')} is not installed`)
 
+const hasWrk = Bun.which('wrk') !== null
+if (!hasWrk) console.log('The load of README.md is not run: wrk is not installed')
+const isOfWrk = ({ text }: Block) => text.startsWith('wrk ')
+
 describe.skipIf(missing.length > 0)('README.md shows what comes', () => {
   for (const { title, blocks: all } of sections) {
-    const own = all.filter((block) => !isOfProject(block) && !isOfDocker(block))
+    const own = all.filter(
+      (block) => !isOfProject(block) && !isOfDocker(block) && (hasWrk || !isOfWrk(block)),
+    )
     if (!own.some(({ language }) => language === 'sh')) continue
     test(
       title,
       async () => {
-        for (const shown of await runBlocks(own, makeFolder())) checkAnswer(shown)
+        for (const shown of await runBlocks(own, makeFolder())) {
+          checkAnswer(shown)
+          checkLoad(shown)
+        }
       },
       SECTION_TIMEOUT_MS,
     )
@@ -87,6 +96,13 @@ function checkAnswer({ command, printed, answer }: Shown): void {
   } else if (answer.language === 'text') {
     expect({ at, printed: withoutChance(printed) }).toEqual({ at, printed: withoutChance(answer.text) })
   } else expect({ at, json: plain(printed) }).toEqual({ at, json: plain(answer.text) })
+}
+
+/** A load that was refused is not what the page means to show. */
+function checkLoad({ command, printed }: Shown): void {
+  if (!isOfWrk(command)) return
+  expect(printed).toMatch(/Requests\/sec: +\d/)
+  expect(printed).not.toMatch(/Non-2xx|Socket errors/)
 }
 
 function plain(text: string): unknown {

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 const ROOT = join(import.meta.dir, '../..')
 const SERVER_STOP_MS = 15_000
 const ANSWER_MS = 20_000
+/** Of a log that nobody waits for. */
+const LOG_LENGTH_MAX = 100_000
 /** The port of the page, which becomes that of the running server. */
 const PORT = ':3000'
 
@@ -139,21 +141,14 @@ async function startServer({ text, line }: Block, folder: string): Promise<Serve
     stdout: 'pipe',
     stderr: 'inherit',
   })
-  const reader = child.stdout.getReader()
-  const decoder = new TextDecoder()
-  /** Reads the log on from where it is until it says this. */
+  const log = followLog(child.stdout)
   const logged = async (pattern: RegExp): Promise<string> => {
-    let log = ''
     const late = setTimeout(() => child.kill('SIGKILL'), ANSWER_MS)
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) throw new Error(`README.md:${line}: the server did not say ${pattern}:\n${log}`)
-      log += decoder.decode(value, { stream: true })
-      const [, found] = pattern.exec(log) ?? []
-      if (found === undefined) continue
-      clearTimeout(late)
-      return found
-    }
+    const found = await log.until(pattern)
+    clearTimeout(late)
+    if (found === undefined)
+      throw new Error(`README.md:${line}: the server did not say ${pattern}:\n${log.rest()}`)
+    return found
   }
   const port = await logged(/https?:\/\/[^\s"/]+:(\d+)/)
   const reloaded = async () => {
@@ -169,6 +164,45 @@ async function startServer({ text, line }: Block, folder: string): Promise<Serve
     if (exitCode !== 0) throw new Error(`README.md:${line}: the server ended with exit code ${exitCode}`)
   }
   return { port, reloaded, stop, kill: () => child.kill('SIGKILL') }
+}
+
+interface Log {
+  /** The first group of the next match, which may be yet to come; undefined where the log ends before. */
+  until: (pattern: RegExp) => Promise<string | undefined>
+  /** The end of what no one has waited for. */
+  rest: () => string
+}
+
+/** Reads all the time, or a server under load would wait for its log to be read. */
+function followLog(stream: ReadableStream<Uint8Array>): Log {
+  const decoder = new TextDecoder()
+  let text = ''
+  let isOver = false
+  let more = Promise.withResolvers<void>()
+  const follow = async () => {
+    for await (const bytes of stream) {
+      text = (text + decoder.decode(bytes, { stream: true })).slice(-LOG_LENGTH_MAX)
+      more.resolve()
+      more = Promise.withResolvers()
+    }
+  }
+  const end = () => {
+    isOver = true
+    more.resolve()
+  }
+  follow().then(end, end)
+  const until = async (pattern: RegExp) => {
+    for (;;) {
+      const match = pattern.exec(text)
+      if (match !== null) {
+        text = text.slice(match.index + match[0].length)
+        return match[1]
+      }
+      if (isOver) return undefined
+      await more.promise
+    }
+  }
+  return { until, rest: () => text }
 }
 
 interface Shell {
