@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { createApp, headerOptionsOf, resourcesOf } from '../app.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/settings.ts'
-import { loadTls, type Tls } from '../config/tls.ts'
+import { loadTls } from '../config/tls.ts'
 import { productionWarnings } from '../config/warnings.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
@@ -12,6 +12,7 @@ import { scheduleBackups } from './backup-schedule.ts'
 import { configOf, type Arguments, type Command, type Io } from './command.ts'
 import { createLineWriter } from './line-writer.ts'
 import { reloadOnChange } from './reload.ts'
+import { checkValidity, renewOnHangup } from './renewal.ts'
 
 /** How long requests in flight may take after the first signal. */
 const GRACE_MS = 10_000
@@ -107,7 +108,11 @@ async function serveUntilSignal({
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
   })
   const backups = scheduleBackups({ config, flags, io, logger })
-  logger.info(`Stopping on ${await stopped}: requests under way are finished first`)
+  // On a terminal the signal says that it is closed.
+  const lost =
+    tls !== undefined && io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
+  const signal = await Promise.race([stopped, ...lost])
+  logger.info(`Stopping on ${signal}: requests under way are finished first`)
   const drainMs = config.drainSeconds * 1000
   await Promise.all([server.drain(drainMs), reloading?.stop(), backups.stop()])
   const cutOff = await server.stop(Math.max(GRACE_MS - drainMs, GRACE_AFTER_DRAIN_MS))
@@ -124,13 +129,6 @@ function checkWatch({ env, resources }: Config): void {
   throw new StartError(
     `Resources folder ${resources} does not exist, so there is nothing to watch: run hipflask init`,
   )
-}
-
-/** No reason not to start: the clock of this machine may be wrong, and a renewal may be under way. */
-function checkValidity({ validFrom, validTo }: Tls, logger: Logger): void {
-  const now = Date.now()
-  if (now > validTo.getTime()) logger.warn(`TLS certificate ended at ${validTo.toISOString()}: renew it`)
-  if (now < validFrom.getTime()) logger.warn(`TLS certificate begins at ${validFrom.toISOString()} only`)
 }
 
 /**

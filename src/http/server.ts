@@ -1,19 +1,14 @@
-// The listening socket. It is bound before anything else is opened, so that a taken port changes nothing on disk;
-// until the handler is there every request gets 503. It ends in steps, so that nobody who was let in is turned away.
-import { AppError, StartError } from '../core/errors.ts'
-import { proceed } from '../core/eventual.ts'
+// The server as the process sees it. It is bound before anything else is opened, so that a taken port changes nothing on
+// disk; until the handler is there every request gets 503.
+import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { createExchange } from './exchange.ts'
 import { createAnswerHeaders, type HeaderOptions } from './headers.ts'
+import { openListener, type Place } from './listener.ts'
 import { createProblemResponder } from './problem.ts'
 import type { RequestHandler } from './router.ts'
 
-export interface ServerOptions {
-  host: string
-  /** 0 takes a free one. */
-  port: number
-  /** Serves https (TLS 1.2 and 1.3) instead of http. */
-  tls?: Readonly<{ cert: string; key: string }> | undefined
+export interface ServerOptions extends Place {
   logger: Logger
   /** Of the answers while the server starts. */
   headers: HeaderOptions
@@ -26,106 +21,55 @@ export interface Server {
   readonly peerOf: (request: Request) => string | undefined
   /** Answers all further requests by this handler. */
   use(handle: RequestHandler): void
-  /**
-   * From now on every answer closes its connection, so that clients take another one for the next request. Resolves
-   * after `ms`, and then as soon as no more requests come, which is at most half a second later.
-   */
+  /** Serves new connections by this certificate; the old ones are ended as at a stop. Throws StartError as `listen`. */
+  renew(tls: NonNullable<Place['tls']>): Promise<void>
+  /** Before a stop: see listener.ts. */
   drain(ms: number): Promise<void>
   /** `drain` was called. */
   readonly isDraining: () => boolean
-  /**
-   * Refuses new connections, closes idle ones, and waits until the requests in flight have their answers, at most
-   * `graceMs`. Answers how many were cut off then. A request that crosses the closing of its connection is lost:
-   * whoever drains first loses none.
-   */
+  /** See listener.ts. */
   stop(graceMs: number): Promise<number>
 }
 
-/** A connection without traffic is closed after so many seconds. */
-export const IDLE_SECONDS = 30
-/** What is on its way when the last answer goes out, a request or a connection, comes within this time or not at all. */
-const QUIET_MS = 25
-/** Under an unbroken load of new connections there is no such time. */
-const UNQUIET_MS_MAX = 500
-const STOP_POLL_MS = 100
+/** So long the answers tell clients to connect anew, and so long their last requests may take then. */
+const RENEWAL_DRAIN_MS = 1_000
+const RENEWAL_GRACE_MS = 10_000
 
 /** Binds the address. Throws StartError where it can't be had. */
-export function listen({ host, port, tls, logger, headers }: ServerOptions): Server {
+export function listen({ logger, headers, ...place }: ServerOptions): Server {
   const fail = createProblemResponder(createAnswerHeaders(headers), logger)
   const refuse = (request: Request, thrown: unknown) =>
     fail(thrown, { exchange: createExchange(request), noStore: true })
   let handle: RequestHandler = (request) =>
     refuse(request, new AppError('unavailable', { message: 'Server is starting' }))
+  const answer: RequestHandler = (request) => handle(request)
   let isDraining = false
-  let lastAnswers = 0
-  const finish = (response: Response): Response => {
-    if (!isDraining) return response
-    lastAnswers++
-    response.headers.set('connection', 'close')
-    return response
-  }
-  const server = bind({ host, port, tls }, (request) => proceed(handle(request), finish))
+  let listener = openListener(place, answer)
+  let replaced = Promise.resolve(0)
+  const { host, tls } = place
+  const { port } = listener
   return {
     // With its port, also where that is the scheme's own.
-    url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
-    peerOf: (request) => server.requestIP(request)?.address,
+    url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    peerOf: (request) => listener.peerOf(request),
     use: (next) => {
       handle = next
     },
-    drain: async (ms) => {
+    renew: async (renewed) => {
+      await listener.drain(RENEWAL_DRAIN_MS)
+      if (isDraining) return
+      // In one step, so that the port is free for less than a millisecond.
+      replaced = listener.stop(RENEWAL_GRACE_MS)
+      listener = openListener({ host, port, tls: renewed }, answer)
+    },
+    drain: (ms) => {
       isDraining = true
-      await Bun.sleep(ms)
-      for (
-        let waited = 0, before = -1;
-        before !== lastAnswers && waited < UNQUIET_MS_MAX;
-        waited += QUIET_MS
-      ) {
-        before = lastAnswers
-        await Bun.sleep(QUIET_MS)
-      }
+      return listener.drain(ms)
     },
     isDraining: () => isDraining,
     stop: async (graceMs) => {
-      const end = performance.now() + graceMs
-      const finished = server.stop(false).then(() => true)
-      for (;;) {
-        if (await Promise.race([finished, Bun.sleep(STOP_POLL_MS).then(() => false)])) return 0
-        // A head of which a part came is no request, and may never be one: nobody waits for it.
-        const count = server.pendingRequests
-        if (count > 0 && performance.now() < end) continue
-        await server.stop(true)
-        return count
-      }
+      const cutOff = await Promise.all([listener.stop(graceMs), replaced])
+      return cutOff[0] + cutOff[1]
     },
-  }
-}
-
-function bind({ host, port, tls }: Omit<ServerOptions, 'logger' | 'headers'>, fetch: RequestHandler) {
-  try {
-    return Bun.serve({
-      ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
-      hostname: host,
-      port,
-      fetch,
-      // A second process must not share the port unnoticed.
-      reusePort: false,
-      development: false,
-      idleTimeout: IDLE_SECONDS,
-      // body.ts has the limit: what Bun refuses by itself gets no JSON body.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    })
-  } catch (error) {
-    throw new StartError(describeBindError(error, host, port), 1, error)
-  }
-}
-
-function describeBindError(error: unknown, host: string, port: number): string {
-  switch ((error as { code?: string }).code) {
-    case 'EADDRINUSE':
-      return `Port ${port} on ${host} is in use: stop the other program, or choose another by --port or HIPFLASK_PORT`
-    case 'EACCES':
-      return `Port ${port} on ${host} may not be used by this user: choose one from 1024 up by --port or HIPFLASK_PORT`
-    default:
-      return `Address ${host} port ${port} can't be listened on: check --host and HIPFLASK_HOST`
   }
 }

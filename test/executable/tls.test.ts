@@ -1,6 +1,6 @@
 // https from the executable itself: by HIPFLASK_TLS_CERT and HIPFLASK_TLS_KEY, with certificates that openssl makes.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   hasOpenssl,
@@ -10,6 +10,7 @@ import {
   makeEnded,
   openssl,
 } from '../support/certificates.ts'
+import { openConnection, type Connection } from '../support/connection.ts'
 import { makeFolder, rawRequest, runCommand, startServer, type RunningServer } from '../support/executable.ts'
 
 const certificates = makeFolder()
@@ -165,6 +166,95 @@ describe.skipIf(!hasOpenssl)('a certificate', () => {
     expect(server.log().join('\n')).toMatch(/"level":"warn".*TLS certificate ended at 20/)
   })
 })
+
+describe.skipIf(!hasOpenssl)('on SIGHUP', () => {
+  const LINE = /TLS certificate was (?:not )?read anew/
+  const copy = (from: string) => {
+    for (const end of ['crt', 'key'])
+      copyFileSync(join(certificates, `${from}.${end}`), join(certificates, `renewed.${end}`))
+  }
+  const hangUp = async (server: RunningServer) => {
+    const lines = () => server.log().filter((line) => LINE.test(line))
+    const before = lines().length
+    process.kill(server.pid, 'SIGHUP')
+    const end = Date.now() + 10_000
+    while (lines().length === before) {
+      if (Date.now() > end) throw new Error('The server does not say that it has read its certificate')
+      await Bun.sleep(10)
+    }
+    return lines().at(-1)!
+  }
+  const isServedBy = (server: RunningServer, name: string) =>
+    server.fetch('/health/ready', { keepalive: false, ...trusting(name) }).then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+
+  test('the files are read anew, nobody who was let in is turned away, and bad files change nothing', async () => {
+    for (const name of ['first', 'second']) makeCertificate(name, certificates)
+    copy('first')
+    const server = await startServer({ resources: RESOURCES, env: pairOf('renewed') })
+    const slow = await openConnection(Number(new URL(server.url).port), { tls: true })
+    const body = '{"name":"Slow","price":1}'
+    slow.write(
+      `POST /api/items HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
+    slow.write(body.slice(0, 5))
+    const tally = { isOver: false, answered: 0, failures: [] as string[] }
+    const clients = Array.from({ length: 4 }, () => keepAsking(server, tally))
+    copy('second')
+    expect(await hangUp(server)).toContain('"level":"info"')
+    expect([await isServedBy(server, 'first'), await isServedBy(server, 'second')]).toEqual([false, true])
+    // The body that began before is still read, by the one that listened then.
+    slow.write(body.slice(5))
+    expect((await slow.next()).status).toBe(201)
+    writeFileSync(join(certificates, 'renewed.key'), 'canary')
+    const refused = await hangUp(server)
+    expect(refused).toContain('"level":"error"')
+    expect(refused).toContain('HIPFLASK_TLS_KEY must name')
+    expect(refused).not.toContain('canary')
+    expect([await isServedBy(server, 'first'), await isServedBy(server, 'second')]).toEqual([false, true])
+    copy('first')
+    await hangUp(server)
+    expect([await isServedBy(server, 'first'), await isServedBy(server, 'second')]).toEqual([true, false])
+    tally.isOver = true
+    await Promise.all(clients)
+    expect(tally.failures).toEqual([])
+    expect(tally.answered).toBeGreaterThan(100)
+    expect(await server.stop()).toBe(0)
+  })
+
+  test('a server without a certificate ends, as programs do', async () => {
+    const server = await startServer()
+    expect(await server.stop('SIGHUP')).not.toBe(0)
+  })
+})
+
+/** Asks again and again on a connection that it keeps until the server closes it. */
+async function keepAsking(
+  { url }: RunningServer,
+  tally: { isOver: boolean; answered: number; failures: string[] },
+): Promise<void> {
+  let connection: Connection | undefined
+  while (!tally.isOver) {
+    // Who is not let in yet may be refused or reset, and tries again.
+    connection ??= await openConnection(Number(new URL(url).port), { tls: true }).catch(() => undefined)
+    if (connection === undefined) continue
+    try {
+      const { status } = await connection.request({ path: '/api/items' })
+      if (status === 200) tally.answered++
+      else tally.failures.push(`${status}`)
+    } catch (error) {
+      if (connection.answers() > 0) tally.failures.push((error as Error).message)
+      connection.close()
+    }
+    if (!connection.isOpen()) {
+      connection.close()
+      connection = undefined
+    }
+  }
+  connection?.close()
+}
 
 describe.skipIf(!hasOpenssl)('what is wrong with the files is told at once, without what is in them', () => {
   const CERT_MUST = 'HIPFLASK_TLS_CERT must name a file of certificates in PEM'

@@ -1,6 +1,7 @@
 // One HTTP/1.1 connection at a time, seen from the client: what was sent on it, what came, and how it ended. `fetch`
 // hides just that, since it repeats what failed.
 import { connect, type Socket } from 'node:net'
+import { connect as connectSecurely } from 'node:tls'
 
 const ANSWER_MS = 20_000
 
@@ -45,9 +46,9 @@ export class LostError extends Error {
   }
 }
 
-/** Connects to a port of this machine. Rejects where it is refused. */
-export async function openConnection(port: number): Promise<Connection> {
-  const socket = await connected(port)
+/** Connects to a port of this machine, by TLS if wished, whatever the certificate. Rejects where it is refused. */
+export async function openConnection(port: number, { tls = false } = {}): Promise<Connection> {
+  const socket = await connected(port, tls)
   let text = ''
   let answers = 0
   let isOpen = true
@@ -113,10 +114,12 @@ export function textOf({ method = 'GET', path, body }: RequestText): string {
   return `${head}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`
 }
 
-function connected(port: number): Promise<Socket> {
+function connected(port: number, tls: boolean): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    socket.once('connect', () => {
+    const place = { port, host: '127.0.0.1', noDelay: true }
+    const socket = tls ? connectSecurely({ ...place, rejectUnauthorized: false }) : connect(place)
+    socket.once('close', () => reject(new Error('Closed before it was connected')))
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
       socket.removeAllListeners('error')
       resolve(socket)
     })
