@@ -11,6 +11,7 @@ const CLIENTS = 12
 const PAUSE_MS_MAX = 40
 const SAMPLE_MS = 2_000
 const REPORT_MS = 60_000
+const WINDOW_MS = 30_000
 /** The first part of the time is for caches and pools to fill. */
 const WARM = 0.25
 const MIB = 1024 * 1024
@@ -209,13 +210,13 @@ function report(samples: readonly Sample[], { answers, cutOff: count }: Tally): 
   )
   console.log(`at the beginning ${describe(samples[0]!)}`)
   console.log(`at the end       ${describe(samples.at(-1)!)}`)
-  for (const [name, unit] of [
-    ['memory', 'MiB'],
-    ['descriptors', ''],
-    ['database', 'MiB'],
-  ] as const) {
-    const slope = slopeOf(warm.map((one) => [one.hours, one[name]]))
-    console.log(`${name.padEnd(12)} ${slope.toFixed(1).padStart(8)} ${unit} an hour, after the first quarter`)
+  for (const name of ['memory', 'descriptors', 'database'] as const) {
+    const values = warm.map((one) => one[name])
+    const slope = slopeOf(leastOf(warm, name))
+    console.log(
+      `${name.padEnd(12)} ${slope.toFixed(1).padStart(8)} an hour after the first quarter, ` +
+        `from ${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)}`,
+    )
   }
 }
 
@@ -224,6 +225,18 @@ function describe({ hours, memory, descriptors, database }: Sample): string {
     `${(hours * 60).toFixed(1).padStart(5)} min  ${memory.toFixed(1).padStart(6)} MiB  ` +
     `${String(descriptors).padStart(4)} descriptors  ${database.toFixed(1).padStart(5)} MiB of database`
   )
+}
+
+/** The least of each window: between two collections of garbage memory goes up and down. */
+function leastOf(
+  samples: readonly Sample[],
+  name: 'memory' | 'descriptors' | 'database',
+): [number, number][] {
+  const windows = Map.groupBy(samples, ({ hours }) => Math.floor((hours * 3_600_000) / WINDOW_MS))
+  return [...windows.values()].map((window) => [
+    window[0]!.hours,
+    Math.min(...window.map((one) => one[name])),
+  ])
 }
 
 /** Of the line through the points with the least squares. */
