@@ -33,6 +33,7 @@ import type { ResourceDefinition } from './rest/resource.ts'
 import { createResourceRoutes } from './rest/routes.ts'
 import { everyone } from './sdk.ts'
 import { starter } from './starter/index.ts'
+import { keepTime } from './storage/kept-time.ts'
 import { applyMigration, isBehind, refuseUnfit } from './storage/migrate.ts'
 import { openDatabase } from './storage/sqlite/database.ts'
 import { translateStartError } from './storage/sqlite/errors.ts'
@@ -135,12 +136,16 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
 
 async function assemble(options: AppOptions, store: Store): Promise<App> {
   const { config, resources, logger, isDraining = () => false } = options
-  const clock = systemClock
   const notices = noticesOf(config, logger)
-  const keys = loadKeyRing(keySourceOf(config), { warn: (message) => logger.warn(message), clock })
+  const keys = loadKeyRing(keySourceOf(config), {
+    warn: (message) => logger.warn(message),
+    clock: systemClock,
+  })
+  const time = await keepTime(store, { wall: systemClock, monotonic: () => performance.now() })
   const auth = createAuth({
     store,
-    clock,
+    clock: time.latest,
+    lived: time.lived,
     logger,
     keys,
     issuer: config.publicUrl ?? 'hipflask',
@@ -160,7 +165,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
 
   const cursors = createCursors(await store.secret('cursor'))
   const { engine } = auth
-  const idempotency = createIdempotency(store, clock)
+  const idempotency = createIdempotency(store, time.lived)
   const names = resources.map(({ name }) => name)
   const hasDocs = config.swagger !== 'off'
   const routes: Route[] = [
@@ -185,7 +190,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
     document,
     stop: async () => {
       idempotency.stop()
-      await Promise.all([engine.settle(), auth.stop()])
+      await Promise.all([engine.settle(), auth.stop(), time.stop()])
       try {
         await store.stop()
       } catch (error) {

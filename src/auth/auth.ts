@@ -30,6 +30,8 @@ import { createTokenPairs } from './token-pairs.ts'
 export interface AuthOptions {
   store: Store
   clock: Clock
+  /** What is over by this clock may be deleted. */
+  lived: Clock
   logger: Logger
   keys: KeyRing
   /** The public address, else `hipflask`. */
@@ -75,7 +77,7 @@ export function createAuth(options: AuthOptions): Auth {
   const accessTokens = createAccessTokens({ keys, issuer, lifetimeSeconds, clock })
   const refreshTokens = createRefreshTokens(options.refreshSecret)
   const tokenPairs = createTokenPairs({ ...options, accessTokens, refreshTokens, audit })
-  const sweep = startSessionSweep({ store, clock })
+  const sweep = startSessionSweep({ store, clock: options.lived })
   const shared = { store, signIn, tokenPairs, audit, clock }
   const verifyBasic = createBasicVerifier({ store, signIn, audit })
   const engine = createAccountEngine({ resources, store, clock, logger, passwords, audit })

@@ -17,9 +17,8 @@ const SWEPT = [
 
 export interface SessionSweepOptions {
   store: Store
+  /** One that does not run ahead: a clock that jumps ends sessions for as long as it is wrong, but must not delete them. */
   clock: Clock
-  /** Milliseconds that no change of the clock touches. */
-  monotonic?: Clock
 }
 
 export interface SessionSweep {
@@ -29,16 +28,11 @@ export interface SessionSweep {
   stop(): void
 }
 
-export function startSessionSweep(options: SessionSweepOptions): SessionSweep {
-  const { store, clock, monotonic = () => performance.now() } = options
-  const started = clock() - monotonic()
-  // A clock that jumps ahead ends sessions for as long as it is wrong. It must not delete them.
-  const now = () => Math.min(clock(), started + monotonic())
-
+export function startSessionSweep({ store, clock }: SessionSweepOptions): SessionSweep {
   const sweep = async ({ table, column, ageSeconds }: (typeof SWEPT)[number]): Promise<number> => {
     let total = 0
     for (;;) {
-      const before = timestamp(now() - ageSeconds * 1000)
+      const before = timestamp(clock() - ageSeconds * 1000)
       const count = await store.deleteOlderThan({ table, column, limit: SWEEP_ROWS, before })
       total += count
       if (count < SWEEP_ROWS) return total

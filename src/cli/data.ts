@@ -2,18 +2,19 @@
 // without one. It changes no table.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { resourcesOf } from '../app.ts'
+import { databaseOf, resourcesOf } from '../app.ts'
 import { authTables, tablesOf } from '../auth/tables.ts'
 import { withUsers } from '../auth/users-resource.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Config } from '../config/settings.ts'
 import { systemClock } from '../core/clock.ts'
-import { StartError } from '../core/errors.ts'
+import { AppError, StartError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
 import { planMigration, type MigrationPlan } from '../storage/migrate.ts'
 import { openDatabase } from '../storage/sqlite/database.ts'
+import { translateStartError } from '../storage/sqlite/errors.ts'
 import { createSqliteStore } from '../storage/sqlite/store.ts'
 import type { Store, Table } from '../storage/store.ts'
 import { configOf, type Arguments, type Io } from './command.ts'
@@ -43,11 +44,23 @@ export async function withAccounts(
   const { logLevel: level, logFormat: format } = loaded.config
   const logger = createLogger({ level, format, write: io.stderr, clock: systemClock })
   const { store, resources } = await openAccounts(loaded, (message) => io.stderr(`${message}\n`))
+  const { path } = databaseOf(loaded.config, resources)
   try {
     return await work({ store, resources, logger })
+  } catch (error) {
+    throw describeFailure(error, path)
   } finally {
     await store.stop()
   }
+}
+
+/** Why the database could not be read or written. Other errors stay as they are. */
+export function describeFailure(error: unknown, path: string): unknown {
+  const isRefused = error instanceof AppError && error.code === 'unavailable'
+  if (isRefused && error.cause === undefined) {
+    return new StartError(`Database ${path} is locked by another process: try again when it is done`)
+  }
+  return translateStartError(error, path)
 }
 
 async function openAccounts(

@@ -8,7 +8,8 @@ const WRONG_USAGE = 2
  * `names` calls the fields (name of a property → what the user gave), else 1. Other errors stay as they are.
  */
 export function failureOf(error: unknown, names: Readonly<Record<string, string>>): unknown {
-  if (!(error instanceof AppError)) return error
+  // Of what kept the database from being written, whoever opened it knows the remedy.
+  if (!(error instanceof AppError) || error.code === 'unavailable') return error
   const { code, message, details } = error
   const faults = details.map(({ field, message: fault }) => {
     const [, name = ''] = field.split('/')

@@ -1,6 +1,7 @@
 // The tables that hipflask keeps for itself, beside the declared ones. Their names begin with _hipflask_, which no
 // resource's name can; no API shows them.
 import { idempotencyTable } from './idempotency-table.ts'
+import { timeTable } from './kept-time.ts'
 import type { Table } from './store.ts'
 
 /** Keys made once and kept, by name. */
@@ -10,7 +11,7 @@ export const secretsTable: Table = {
   columns: [{ name: 'value', kind: 'text', nullable: false }],
 }
 
-const INTERNAL_TABLES: readonly Table[] = [idempotencyTable, secretsTable]
+const INTERNAL_TABLES: readonly Table[] = [idempotencyTable, secretsTable, timeTable]
 
 /** The tables that a database has where these are declared. */
 export function withInternalTables(tables: readonly Table[]): readonly Table[] {

@@ -6,10 +6,13 @@ import { isDamage, isDiskFailure, isFull, unavailable } from './errors.ts'
 /** How long after a failed write the store is not ready: then others must find out whether the disk works again. */
 export const DOUBT_MS = 10_000
 
+/** Trouble that comes and goes is told anew when there was none for so long. */
+const QUIET_MS = 60_000
+
 export interface ConditionOptions {
   /** A file, or `:memory:`. */
   path: string
-  /** Told once of each kind of trouble, and again when it has gone and come back. */
+  /** Told once of damage, and of a disk that refuses writes once a minute at most. */
   report: (message: string, cause: unknown) => void
   /** Monotonic milliseconds. */
   clock: () => number
@@ -37,7 +40,7 @@ export function damageMark(path: string): string {
 
 export function createCondition({ path, report, clock }: ConditionOptions): Condition {
   let isDamaged = false
-  let isFailing = false
+  let failedAt = -Infinity
   let doubtUntil = -Infinity
 
   function noteDamage(cause: unknown): void {
@@ -55,8 +58,8 @@ export function createCondition({ path, report, clock }: ConditionOptions): Cond
   }
 
   function noteFailure(remedy: string, cause: unknown): void {
-    if (!isFailing) report(`Database ${path} cannot be written: ${remedy}`, cause)
-    isFailing = true
+    if (clock() - failedAt > QUIET_MS) report(`Database ${path} cannot be written: ${remedy}`, cause)
+    failedAt = clock()
   }
 
   return {
@@ -69,7 +72,6 @@ export function createCondition({ path, report, clock }: ConditionOptions): Cond
       }
     },
     noteCommit() {
-      isFailing = false
       doubtUntil = -Infinity
     },
     refuseDamaged() {

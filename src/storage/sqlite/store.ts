@@ -9,7 +9,7 @@ import { type Id, type Row, type Store, type Table, UniqueError } from '../store
 import { checkId } from '../values.ts'
 import { emptyLog } from './database.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
-import { isLocked, translateReadError, unavailable } from './errors.ts'
+import { isFull, isLocked, translateReadError, unavailable } from './errors.ts'
 import { type WriteStep, type Written, createExecution } from './execution.ts'
 import { createCondition, type Condition } from './condition.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -250,8 +250,8 @@ function close(database: Database, condition: Condition): void {
     // Nothing stays in the log: the database is one file, and the next start sees that this stop was clean.
     emptyLog(database)
   } catch (error) {
-    // Another process works on the file: it will do this when it stops.
-    if (isLocked(error)) return
+    // Another process works on the file, or the disk is full: this is done at the next stop, and the log keeps it all.
+    if (isLocked(error) || isFull(error)) return
     condition.note(error)
     throw error
   } finally {

@@ -47,7 +47,12 @@ function recount(database: Database, tables: readonly Table[]): void {
   )
   for (const { name, softDelete } of tables) {
     if (isInternal(name)) continue
-    const living = softDelete === true ? ' WHERE "deleted_at" IS NULL' : ''
-    database.run(`INSERT OR REPLACE INTO _hipflask_totals SELECT ?, count(*) FROM "${name}"${living}`, [name])
+    const living = softDelete === true ? '"deleted_at" IS NULL' : 'TRUE'
+    // What is right already is not written: commands that only read must work on a full disk.
+    database.run(
+      `INSERT INTO _hipflask_totals SELECT ?, count(*) FROM "${name}" WHERE ${living}
+        ON CONFLICT (name) DO UPDATE SET total = excluded.total WHERE total <> excluded.total`,
+      [name],
+    )
   }
 }
