@@ -3,9 +3,9 @@
 import { ADMIN_ROLE } from '../access/authorize.ts'
 import { ANONYMOUS, type Principal } from '../access/principal.ts'
 import { newUuid } from '../core/ids.ts'
+import type { Countable } from './request-limits.ts'
 
-export interface Exchange {
-  readonly request: Request
+export interface Exchange extends Countable {
   readonly requestId: string
   /** Monotonic milliseconds. */
   readonly startedAt: number
@@ -32,6 +32,8 @@ export function createExchange(request: Request): Exchange {
     requestId: newUuid(),
     startedAt: performance.now(),
     principal: ANONYMOUS,
+    quota: undefined,
+    claimed: undefined,
     identifiedAt: undefined,
     bytes: 0,
   }

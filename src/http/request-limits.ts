@@ -1,9 +1,9 @@
 // How many requests a client may make, whatever it asks for: an account by its id, everybody else by network. It decides
 // before a credential costs anything, and tells in every answer what is left
 // (draft-ietf-httpapi-ratelimit-headers-11). How passwords are limited is auth/login-limits.ts's business.
-import { ANONYMOUS, type Principal } from '../access/principal.ts'
+import type { Principal } from '../access/principal.ts'
 import { AppError } from '../core/errors.ts'
-import { proceed, type Eventual } from '../core/eventual.ts'
+import type { Eventual } from '../core/eventual.ts'
 import { networkPrefix } from './client-address.ts'
 import { createRateLimiter, type Quota, type RateLimiter } from './rate-limit.ts'
 
@@ -18,33 +18,32 @@ export interface RequestLimitsOptions {
   now?: () => number
 }
 
-/** What a request was counted for, to be told in its answer. */
-export interface Ticket {
-  quota: Quota | undefined
-}
-
-/** A request whose client is not counted yet. */
+/** A request, and what it is counted for. */
 export interface Countable {
-  request: Request
-  ticket?: Ticket | undefined
+  readonly request: Request
+  /** What is left, for its answer to tell. */
+  quota: Quota | undefined
+  /** The network that a look at the credential was counted for. */
+  claimed: string | undefined
 }
 
-/** Throws where the credential of a network that is used up would have to be looked at. */
+/** Throws where a credential that is not known may not be looked at. */
 export type Claim = () => void
 
-type Handle<P> = (request: Request, params: P, ticket?: Ticket) => Eventual<Response>
+/** Finds who makes the request; it calls what `claimOf` gives before it looks at a credential that is not known. */
+type Find<C> = (counted: C, claimOf: (counted: Countable) => Claim) => Eventual<Principal>
 
 /** Both counts throw AppError `rate_limited` with Retry-After where nothing is left. */
 export interface RequestLimits {
-  /** Makes the answers of a handler tell what is left, errors too. */
-  telling: <P>(handle: Handle<P>) => Handle<P>
   /** Counts a request that nobody is asked for who makes it. */
-  countNetwork: (incoming: Countable) => void
+  countNetwork: (counted: Countable) => void
   /**
-   * Counts a request for whom `find` finds, and gives that. `find` calls `claim` before it looks at a credential that
-   * it does not know yet: that counts for the network unless the credential proves right.
+   * Counts a request for whom `find` finds, and gives that. A look at a credential counts for the network unless it
+   * proves right.
    */
-  countCaller: (incoming: Countable, find: (claim: Claim) => Eventual<Principal>) => Eventual<Principal>
+  countCaller: <C extends Countable>(counted: C, find: Find<C>) => Eventual<Principal>
+  /** Tells in the answer, of an error too, what is left. */
+  tell: (counted: Countable, response: Response) => Response
 }
 
 /** Accounts, and networks, that are counted at once (20 MB). */
@@ -59,55 +58,56 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const networks = createLimiter()
   const policy = `${POLICY};q=${limit};w=${Math.ceil(windowMs / 1000)}`
 
-  const take = (limiter: RateLimiter, key: string, { ticket }: Countable): void => {
+  const take = (limiter: RateLimiter, key: string, counted: Countable): void => {
     const quota = limiter.take(key)
-    if (ticket !== undefined) ticket.quota = quota
+    counted.quota = quota
     if (quota.retryAfterSeconds === undefined) return
     onRefused?.(limiter === accounts ? 'account' : 'network')
     throw new AppError('rate_limited', { headers: { 'retry-after': String(quota.retryAfterSeconds) } })
   }
   const networkOf = ({ request }: Countable) => networkPrefix(addressOf(request))
-  const countNetwork = (incoming: Countable) => take(networks, networkOf(incoming), incoming)
+  const countNetwork = (counted: Countable) => take(networks, networkOf(counted), counted)
+  const claimOf = (counted: Countable) => () => {
+    counted.claimed = networkOf(counted)
+    take(networks, counted.claimed, counted)
+  }
+  const found = (counted: Countable, principal: Principal): Principal => {
+    const { claimed } = counted
+    if (principal.id === null) {
+      if (claimed === undefined) countNetwork(counted)
+      return principal
+    }
+    // Who is refused here has cost its network a look at a credential.
+    take(accounts, principal.id, counted)
+    if (claimed !== undefined) networks.giveBack(claimed)
+    return principal
+  }
+  const failed = (counted: Countable, thrown: unknown): never => {
+    if (counted.claimed === undefined) countNetwork(counted)
+    throw thrown
+  }
 
   return {
-    telling: (handle) => (request, params) => {
-      const ticket: Ticket = { quota: undefined }
-      return proceed(handle(request, params, ticket), (response) => {
-        const { quota } = ticket
-        if (quota === undefined) return response
-        response.headers.set('ratelimit-policy', policy)
-        response.headers.set('ratelimit', `${POLICY};r=${quota.remaining};t=${quota.resetSeconds}`)
-        return response
-      })
-    },
     countNetwork,
-    countCaller: (incoming, find) => {
-      let claimed: string | undefined
-      const claim = () => {
-        claimed = networkOf(incoming)
-        take(networks, claimed, incoming)
-      }
-      const found = (principal: Principal) => {
-        if (principal === ANONYMOUS || principal.id === null) {
-          if (claimed === undefined) countNetwork(incoming)
-          return principal
-        }
-        // Who is refused here has cost its network a look at a credential.
-        take(accounts, principal.id, incoming)
-        if (claimed !== undefined) networks.giveBack(claimed)
-        return principal
-      }
-      const failed = (thrown: unknown): never => {
-        if (claimed === undefined) countNetwork(incoming)
-        throw thrown
-      }
+    countCaller: (counted, find) => {
       let principal: Eventual<Principal>
       try {
-        principal = find(claim)
+        principal = find(counted, claimOf)
       } catch (thrown) {
-        return failed(thrown)
+        return failed(counted, thrown)
       }
-      return principal instanceof Promise ? principal.then(found, failed) : found(principal)
+      if (!(principal instanceof Promise)) return found(counted, principal)
+      return principal.then(
+        (late) => found(counted, late),
+        (thrown: unknown) => failed(counted, thrown),
+      )
+    },
+    tell: ({ quota }, response) => {
+      if (quota === undefined) return response
+      const { headers } = response
+      headers.set('ratelimit-policy', policy)
+      headers.set('ratelimit', `${POLICY};r=${quota.remaining};t=${quota.resetSeconds}`)
+      return response
     },
   }
 }

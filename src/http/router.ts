@@ -19,7 +19,7 @@ import { preferredChoice } from './negotiation.ts'
 import { byMethod, createObservers, type Observer, type ObserverOf } from './observer.ts'
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
-import type { Claim, RequestLimits, Ticket } from './request-limits.ts'
+import type { Claim, RequestLimits } from './request-limits.ts'
 import { Content, JsonText, Reply } from './route.ts'
 import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 
@@ -55,6 +55,7 @@ const BODY_TIMEOUT_MS = 20_000
 /** Makes the handler of all requests from the route table. */
 export function createRouter(options: RouterOptions): RequestHandler {
   const { cors, limits, observe = createObservers({}) } = options
+  const tell = limits === undefined ? tellNothing : limits.tell
   const headers = createAnswerHeaders({ ...options, variesByOrigin: cors !== undefined })
   const fail = createProblemResponder(headers, options.logger)
   const checkHost = createHostCheck(options.allowedHosts)
@@ -64,13 +65,13 @@ export function createRouter(options: RouterOptions): RequestHandler {
     { noStore = false, errorShape }: Answered,
     observerOf: (request: Request) => Observer,
   ) => {
-    const handle = (request: Request, params: Found['params'], ticket?: Ticket): Eventual<Response> => {
+    return (request: Request, params: Found['params']): Eventual<Response> => {
       const observer = observerOf(request)
       const exchange = createExchange(request)
-      const finish = (response: Response) => observer.end(exchange, response)
+      const finish = (response: Response) => observer.end(exchange, tell(exchange, response))
       const failed = (thrown: unknown) => finish(fail(thrown, { exchange, noStore, errorShape }))
       try {
-        const answered = answer({ exchange, request, params, ticket })
+        const answered = answer({ exchange, request, params })
         if (!(answered instanceof Promise)) return finish(answered)
         observer.wait(exchange)
         return answered.then(finish, failed)
@@ -78,7 +79,6 @@ export function createRouter(options: RouterOptions): RequestHandler {
         return failed(thrown)
       }
     }
-    return limits === undefined ? handle : limits.telling(handle)
   }
   for (const route of options.routes) {
     const answer = createAnswerer(route, options, headers)
@@ -125,6 +125,10 @@ function plain(secure: Request): Request {
   return findable as Request
 }
 
+function tellNothing(_: Exchange, response: Response): Response {
+  return response
+}
+
 function notFound(): never {
   throw new AppError('not_found')
 }
@@ -146,8 +150,6 @@ interface Incoming {
   /** That of the exchange. */
   request: Request
   params: Readonly<Record<string, string>>
-  /** Where requests are counted. */
-  ticket: Ticket | undefined
 }
 
 /** What of a route its errors depend on; those of one path have it in common. */
@@ -197,14 +199,10 @@ function createAdmission(route: Route, options: RouterOptions): Admission {
       const where = authorize({ rule, principal, action, scope })
       return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => readmit(incoming) }
     })
-  const readmit = (incoming: Incoming) => decide(incoming, find(incoming.request))
+  const readmit = (incoming: Incoming) => decide(incoming, find(incoming.exchange))
   const { limits } = options
   if (limits === undefined || route.unlimited === true) return { admit: readmit, readmit }
-  const admit = (incoming: Incoming) =>
-    decide(
-      incoming,
-      limits.countCaller(incoming, (claim) => find(incoming.request, claim)),
-    )
+  const admit = (incoming: Incoming) => decide(incoming, limits.countCaller(incoming.exchange, find))
   return { admit, readmit }
 }
 
@@ -251,17 +249,19 @@ function queryParserOf({ query }: Route): (search: string) => unknown {
   return (search) => (search === '' ? NO_QUERY : refuse(search))
 }
 
-type Identify = (request: Request, claim?: Claim) => Eventual<Principal>
+type Find = (exchange: Exchange, claimOf?: (exchange: Exchange) => Claim) => Eventual<Principal>
 
-function createIdentification(route: Route, { authenticate, addressOf }: RouterOptions): Identify {
+function createIdentification(route: Route, { authenticate, addressOf }: RouterOptions): Find {
   if (route.credentials === 'ignored') return () => ANONYMOUS
-  return (request, claim) => {
+  return (exchange, claimOf) => {
+    const { request } = exchange
     const authorization = request.headers.get('authorization')
     const apiKey = request.headers.get('x-api-key')
     if (authorization === null && apiKey === null) return ANONYMOUS
     if (route.credentials === 'client' && apiKey === null && /^basic(?: |$)/i.test(authorization ?? ''))
       return ANONYMOUS
-    return authenticate({ authorization, apiKey, address: () => addressOf(request), claim })
+    const address = () => addressOf(request)
+    return authenticate({ authorization, apiKey, address, claim: claimOf?.(exchange) })
   }
 }
 
@@ -336,7 +336,7 @@ function unrouted(answer: Answerer, { headers, cors, limits }: Unrouted): Answer
   if (cors === undefined && limits === undefined) return answer
   return (incoming) => {
     if (cors?.isPreflight(incoming.request) !== true) {
-      limits?.countNetwork(incoming)
+      limits?.countNetwork(incoming.exchange)
       return answer(incoming)
     }
     const own = headers.own(incoming.exchange.requestId, false)

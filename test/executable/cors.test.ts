@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { hasBrowser, openBrowser, type Visit } from '../support/browser.ts'
 import { rawRequest, startServer, type RunningServer } from '../support/executable.ts'
+import { startHostileProvider, type HostileProvider } from '../support/hostile-provider.ts'
+import { freePort, startSignIn } from '../support/sign-in.ts'
 import { ADMIN, basic, post } from '../support/world.ts'
 
 const APP = 'https://app.example.com'
@@ -153,6 +155,7 @@ test('* lets every page call, without its browser’s credentials', async () => 
 
 describe.if(hasBrowser())('a page in a browser', () => {
   let server: RunningServer
+  let provider: HostileProvider
   let page: Bun.Server<undefined>
   let visit: Visit
   beforeAll(async () => {
@@ -161,7 +164,10 @@ describe.if(hasBrowser())('a page in a browser', () => {
       port: 0,
       fetch: () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } }),
     })
-    server = await startServer({
+    provider = await startHostileProvider()
+    server = await startSignIn({
+      port: await freePort(),
+      providers: { acme: provider.issuer },
       env: {
         HIPFLASK_CORS_ORIGINS: `http://127.0.0.1:${page.port}`,
         HIPFLASK_ADMIN_EMAIL: ADMIN.email,
@@ -176,6 +182,7 @@ describe.if(hasBrowser())('a page in a browser', () => {
     await visit?.close()
     await server?.stop()
     await page?.stop(true)
+    await provider?.[Symbol.asyncDispose]()
   })
 
   /** What a page of the origin gets for a change with a credential and headers that must be asked for. */
@@ -218,6 +225,34 @@ describe.if(hasBrowser())('a page in a browser', () => {
     'of another origin does not',
     async () => {
       expect(await change(`http://localhost:${page.port}`)).toBe('Failed to fetch')
+    },
+    TEST_TIMEOUT_MS,
+  )
+
+  /** What a page of the origin gets that calls with the browser's credentials, and the cookies that are kept then. */
+  const callWithCookies = async (origin: string, path: string) => {
+    await visit.page.goto(origin)
+    const status = await visit.page.evaluate(
+      (url) =>
+        fetch(url, { credentials: 'include', headers: { accept: 'application/json' } }).then(
+          (response) => response.status,
+          (error: Error) => error.message,
+        ),
+      server.url + path,
+    )
+    const cookies = await visit.page.browserContext().cookies()
+    await visit.page.browserContext().deleteCookie(...cookies)
+    return [status, cookies.map(({ name }) => name.replace(/.$/, '?'))]
+  }
+
+  test(
+    'begins to link an identity from a listed origin, and sends its cookies nowhere else',
+    async () => {
+      const login = '/auth/oidc/acme/login'
+      const listed = `http://127.0.0.1:${page.port}`
+      expect(await callWithCookies(listed, login)).toEqual([200, ['hipflask_oidc_?']])
+      expect(await callWithCookies(listed, '/api/items')).toEqual(['Failed to fetch', []])
+      expect(await callWithCookies(`http://localhost:${page.port}`, login)).toEqual(['Failed to fetch', []])
     },
     TEST_TIMEOUT_MS,
   )

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { ANONYMOUS, type Principal } from '../../src/access/principal.ts'
 import { AppError } from '../../src/core/errors.ts'
-import { COUNTED_MAX, createRequestLimits, type Claim } from '../../src/http/request-limits.ts'
+import {
+  COUNTED_MAX,
+  createRequestLimits,
+  type Claim,
+  type Countable,
+} from '../../src/http/request-limits.ts'
 
 const ADA: Principal = { ...ANONYMOUS, kind: 'user', id: 'ada', role: 'user' }
 const BOB: Principal = { ...ANONYMOUS, kind: 'user', id: 'bob', role: 'user' }
@@ -16,7 +21,11 @@ function createLimits(limit = 3) {
     onRefused: (by) => refused.push(by),
     now: () => time,
   })
-  const incomingOf = (address: string) => ({ request: new Request('http://a/', { headers: { address } }) })
+  const countedOf = (address: string): Countable => ({
+    request: new Request('http://a/', { headers: { address } }),
+    quota: undefined,
+    claimed: undefined,
+  })
   /** 200, or the code of the refusal. */
   const attempt = async (count: () => unknown): Promise<string | number> => {
     try {
@@ -28,11 +37,12 @@ function createLimits(limit = 3) {
   }
   return {
     limits,
+    countedOf,
     refused,
     pass: (ms: number) => (time += ms),
-    anonymous: (address = '192.0.2.1') => attempt(() => limits.countNetwork(incomingOf(address))),
+    anonymous: (address = '192.0.2.1') => attempt(() => limits.countNetwork(countedOf(address))),
     call: (find: (claim: Claim) => Principal | Promise<Principal>, address = '192.0.2.1') =>
-      attempt(() => limits.countCaller(incomingOf(address), find)),
+      attempt(() => limits.countCaller(countedOf(address), (counted, claimOf) => find(claimOf(counted)))),
   }
 }
 
@@ -159,33 +169,31 @@ describe('a credential that is not known', () => {
 })
 
 describe('an answer', () => {
-  const ask = async ({ limits }: ReturnType<typeof createLimits>) => {
-    const handle = limits.telling((request, _: unknown, ticket) => {
-      try {
-        limits.countNetwork({ request, ticket })
-        return Promise.resolve(new Response())
-      } catch (error) {
-        return new Response(null, { status: 429, headers: (error as AppError).headers })
-      }
-    })
-    const { headers, status } = await handle(new Request('http://a/'), {})
+  const ask = ({ limits, countedOf }: ReturnType<typeof createLimits>) => {
+    const counted = countedOf('192.0.2.1')
+    let response = new Response()
+    try {
+      limits.countNetwork(counted)
+    } catch (error) {
+      response = new Response(null, { status: 429, headers: (error as AppError).headers })
+    }
+    const { headers, status } = limits.tell(counted, response)
     return [status, ...['ratelimit-policy', 'ratelimit', 'retry-after'].map((name) => headers.get(name))]
   }
 
-  test('tells what there may be and what is left, as structured fields', async () => {
+  test('tells what there may be and what is left, as structured fields', () => {
     const made = createLimits()
     const policy = '"default";q=3;w=10'
-    expect(await ask(made)).toEqual([200, policy, '"default";r=2;t=4', null])
-    expect(await ask(made)).toEqual([200, policy, '"default";r=1;t=7', null])
-    expect(await ask(made)).toEqual([200, policy, '"default";r=0;t=10', null])
-    expect(await ask(made)).toEqual([429, policy, '"default";r=0;t=10', '4'])
+    expect(ask(made)).toEqual([200, policy, '"default";r=2;t=4', null])
+    expect(ask(made)).toEqual([200, policy, '"default";r=1;t=7', null])
+    expect(ask(made)).toEqual([200, policy, '"default";r=0;t=10', null])
+    expect(ask(made)).toEqual([429, policy, '"default";r=0;t=10', '4'])
     made.pass(10_000)
-    expect(await ask(made)).toEqual([200, policy, '"default";r=2;t=4', null])
+    expect(ask(made)).toEqual([200, policy, '"default";r=2;t=4', null])
   })
 
-  test('to what was not counted tells nothing', async () => {
-    const { limits } = createLimits()
-    const response = await limits.telling(() => new Response())(new Request('http://a/'), {})
-    expect([...response.headers.keys()]).toEqual([])
+  test('to what was not counted tells nothing', () => {
+    const { limits, countedOf } = createLimits()
+    expect([...limits.tell(countedOf('192.0.2.1'), new Response()).headers.keys()]).toEqual([])
   })
 })
