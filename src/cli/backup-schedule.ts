@@ -47,6 +47,8 @@ export function scheduleBackups({ config, flags, io, logger }: BackupScheduleOpt
       else logger.warn('A backup is left out, since the one before it is still being made')
       due = backupEvery.next(now)
     }
+    // A clock that was ahead when this began must not put it off by as much.
+    due = Math.min(due, backupEvery.next(now))
     timer = setTimeout(look, Math.min(Math.max(due - now, 1), LOOK_MS))
   }
   let timer = setTimeout(look, 0)

@@ -8,6 +8,7 @@ import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
 import { damagedBackup } from '../storage/backup-format.ts'
 import { restoreBackup } from '../storage/restore.ts'
+import { giveToOwnerOf } from '../storage/whole-file.ts'
 import { keysText, working } from './backup.ts'
 import { namedBackup } from './backup-place.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
@@ -55,6 +56,8 @@ export const restore: Command = {
         takeRest: ({ keys }) => {
           if (!areKeyTexts(keys)) throw damagedBackup(source.name)
           added = addKeyTexts(folder, keys)
+          const made = added.length === 0 ? [] : [folder, ...added.map((name) => join(folder, name))]
+          for (const path of made) giveToOwnerOf(data, path)
         },
       }),
     )

@@ -20,7 +20,7 @@ export interface Bucket {
   put(key: string, path: string, onProgress: (bytes: number, of: number) => void): Promise<void>
   /** Where the bytes of a file come from, of which `sizeOf` has told the size. */
   source(key: string, size: number): BackupSource
-  /** The keys that begin so, at most KEYS_MAX. */
+  /** The keys that begin so, in any order, at most KEYS_MAX. */
   list(prefix: string): Promise<string[]>
   remove(key: string): Promise<void>
 }
@@ -69,20 +69,15 @@ export function openBucket({ bucket, endpoint, ...keys }: BucketOptions): Bucket
     }),
     list: async (prefix) => {
       const keys: string[] = []
-      for (let after: string | undefined; keys.length < KEYS_MAX;) {
-        const startAfter = after
+      let token: string | undefined
+      do {
+        const from = token === undefined ? {} : { continuationToken: token }
         const page = await ask('Backups cannot be listed', () =>
-          client.list({
-            prefix,
-            maxKeys: KEYS_PER_PAGE,
-            ...(startAfter === undefined ? {} : { startAfter }),
-          }),
+          client.list({ prefix, maxKeys: KEYS_PER_PAGE, ...from }),
         )
-        const found = (page.contents ?? []).map(({ key }) => key)
-        keys.push(...found)
-        after = found.at(-1)
-        if (page.isTruncated !== true || after === undefined) break
-      }
+        keys.push(...(page.contents ?? []).map(({ key }) => key))
+        token = page.nextContinuationToken
+      } while (token !== undefined && keys.length < KEYS_MAX)
       return keys
     },
     remove: (key) => ask('An old backup cannot be deleted', () => client.delete(key)),

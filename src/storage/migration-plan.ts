@@ -44,7 +44,7 @@ export function makePlan(database: Database, tables: readonly Table[]): Plan {
     statements: changes.flatMap(({ statements }) => statements),
     problems: changes.flatMap(({ problems }) => problems),
     remedies: changes.flatMap(({ remedies }) => remedies),
-    undeclared: existing.filter((name) => !declared.has(name) && !isInternal(name)),
+    undeclared: existing.filter((name) => !declared.has(name) && !isInternal(name) && !isOfLitestream(name)),
     isEmpty: !existing.some((name) => declared.has(name) || isInternal(name)),
   }
 }
@@ -257,4 +257,9 @@ function remediesOf(table: Table, stored: StoredTable, found: readonly Finding[]
     '-- A cast makes 0 of text that is no number: look at the values first',
     ...rebuildTable(table, stored),
   ]
+}
+
+/** Its own bookkeeping, which nobody has to be told of. */
+function isOfLitestream(name: string): boolean {
+  return name.startsWith('_litestream_')
 }

@@ -1,6 +1,7 @@
 // Puts a backup in the place of a database. Killed at any moment, the place has the old database or the new one, whole;
 // what was there stays beside it under another name.
 import { closeSync, constants, copyFileSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { counting, writeAll, type BackupProgress } from './backup.ts'
 import { type Backup, type BackupSource, damagedBackup, readBackup } from './backup-format.ts'
@@ -8,7 +9,7 @@ import { damageMark } from './sqlite/condition.ts'
 import { emptyTables, isIntact } from './sqlite/snapshot.ts'
 import { copyFailure } from './sqlite/errors.ts'
 import { takeSoleUse } from './sqlite/sole-use.ts'
-import { createDraft, keepAs } from './whole-file.ts'
+import { createDraft, giveToOwnerOf, keepAs } from './whole-file.ts'
 
 export interface RestoreOptions {
   source: BackupSource
@@ -51,6 +52,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreSum
     onProgress?.('Checking', source.size)
     if (!(await isIntact(draft.path))) throw damagedBackup(source.name)
     emptyTables(draft.path, without)
+    giveToOwnerOf(dirname(database), draft.path)
     takeRest(backup)
     if (!wasThere) {
       draft.finish()

@@ -1,6 +1,7 @@
 // Files that have their name only once they are whole and on disk. Until then they have another, which tells that they
 // are not.
 import {
+  chownSync,
   closeSync,
   copyFileSync,
   constants,
@@ -101,6 +102,13 @@ function link(path: string, name: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw existsAlready(name)
     return false
   }
+}
+
+/** Where an administrator restores: what is made belongs to whoever has the folder, as its server must open it. */
+export function giveToOwnerOf(folder: string, path: string): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(folder)
+  chownSync(path, uid, gid)
 }
 
 /** What is written to a file or folder is on disk. */

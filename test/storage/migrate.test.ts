@@ -222,6 +222,7 @@ describe('what can lose nothing', () => {
 
   test("a database with others' tables only is empty", () => {
     database.run('CREATE TABLE foreigners (a)')
+    database.run('CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)')
     expect(planMigration(database, TABLES)).toMatchObject({ isEmpty: true, undeclared: ['foreigners'] })
   })
 })
