@@ -14,7 +14,7 @@ import { createLogger, type Logger } from '../core/logger.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
 import { planMigration, type MigrationPlan } from '../storage/migrate.ts'
 import { openDatabase } from '../storage/sqlite/database.ts'
-import { translateStartError } from '../storage/sqlite/errors.ts'
+import { isEngineFailure, translateStartError } from '../storage/sqlite/errors.ts'
 import { createSqliteStore } from '../storage/sqlite/store.ts'
 import type { Store, Table } from '../storage/store.ts'
 import { configOf, type Arguments, type Io } from './command.ts'
@@ -71,7 +71,8 @@ async function openAccounts(
     const resources = await resourcesOf(config, origins)
     return { resources, store: openTables(config, accountTables(resources), additionsOf) }
   } catch (error) {
-    if (!(error instanceof StartError)) throw error
+    // What keeps the database from being opened is no fault of the resource files.
+    if (!(error instanceof StartError) || isEngineFailure(error.cause)) throw error
     const resources = withUsers({ resources: [], profile: [], roles: [] })
     const store = openTables(config, accountTables(resources), additionsOf)
     warn(`Resource files are left aside, with their roles, profile and scopes: ${error.message}`)

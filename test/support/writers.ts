@@ -25,7 +25,6 @@ export function createWriter(client: number, random: () => number): Writer {
   /** What the state is if the request that has no answer was done. */
   let otherwise: State | undefined
   let next = 0
-  let keys = 0
   let count = 0
 
   const pick = (): [number, Belief] | undefined => {
@@ -39,8 +38,7 @@ export function createWriter(client: number, random: () => number): Writer {
     next += size
     otherwise = new Map(state)
     for (const { number, text } of notes) otherwise.set(number, { id: undefined, size, text })
-    const headers: Record<string, string> =
-      random() < 0.3 ? { 'idempotency-key': `${client}-${keys++}-${next}` } : {}
+    const headers: Record<string, string> = random() < 0.3 ? { 'idempotency-key': crypto.randomUUID() } : {}
     const body = size === 1 ? notes[0] : notes
     const answer = await send(server, '/api/notes', { body, headers })
     if (answer?.status !== 201) return answer?.status
@@ -82,6 +80,7 @@ export function createWriter(client: number, random: () => number): Writer {
       const isOther = otherwise !== undefined && differences(otherwise, own).length === 0
       state = new Map(own.map(({ number, id, size, text }) => [number, { id, size, text }]))
       otherwise = undefined
+      next = Math.max(next, ...own.map(({ number }) => number + 1))
       return isOther ? [] : faults.map((fault) => `Client ${client}: ${fault}`)
     },
     acknowledged: () => count,
