@@ -47,7 +47,7 @@ export function createCondition({ path, report, clock }: ConditionOptions): Cond
     if (isDamaged) return
     isDamaged = true
     report(
-      `Database ${path} is damaged: nothing more is written to it, what can be read is answered; stop the server and restore a backup`,
+      `Database ${path} is damaged: nothing more is written to it, what can be read is answered; stop the server, check its disk, and restore a backup`,
       cause,
     )
     try {

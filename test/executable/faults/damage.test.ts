@@ -257,41 +257,61 @@ describe.if(canMount())('a file system that may only be read', () => {
   })
 })
 
-describe.if(hasProgram('strace'))('a disk that fails to sync', () => {
-  /** Runs it so that these syncs fail, counted from the first. */
-  const failing = (from: number, to: number) => {
-    const inject = `inject=fsync,fdatasync:error=EIO:when=${from}..${to}`
-    return ['strace', '-D', '-f', '-q', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e', inject]
+describe.if(hasProgram('strace'))('a disk that fails', () => {
+  /** Runs it so that these calls fail, counted from the first; where `path` is given, those on that file. */
+  const failing = (calls: string, error: string, when: string, path?: string) => {
+    const inject = `inject=${calls}:error=${error}:when=${when}`
+    const quiet = ['-D', '-f', '-q', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject]
+    return ['strace', ...quiet, ...(path === undefined ? [] : ['-P', path])]
   }
 
-  test('is 503 for the write, nothing of it is seen, and it goes on when the disk does', async () => {
-    // The start has had its own syncs by then.
-    await using server = await startNotes({ under: failing(20, 22) })
-    const acknowledged: number[] = []
-    let refused = 0
-    for (let number = 0; number < 30; number++) {
-      const answer = await send(server, '/api/notes', { body: note(1, number) })
-      if (answer?.status === 201) acknowledged.push(number)
-      else {
-        expect([answer?.status, answer?.headers.get('retry-after')]).toEqual([503, '1'])
-        refused += 1
-        expect(await statusOf(server, '/health/ready')).toBe(503)
-        expect(await statusOf(server, '/api/notes')).toBe(200)
+  // The start has had its own calls by then.
+  const writing: [string, string, string, string, RegExp][] = [
+    ['to sync', 'fsync,fdatasync', 'EIO', '20..22', /check its disk/],
+    ['since it may only be read', 'pwrite64', 'EROFS', '500..503', /check its disk/],
+    ['since there is no room', 'pwrite64', 'ENOSPC', '500..503', /free space/],
+    ['since the quota is used up', 'pwrite64', 'EDQUOT', '500..503', /check its disk/],
+  ]
+  for (const [what, calls, error, when, remedy] of writing) {
+    test(`${what} is 503 for the write, nothing of it is seen, and it goes on when the disk does`, async () => {
+      await using server = await startNotes({ under: failing(calls, error, when) })
+      const acknowledged: number[] = []
+      let refused = 0
+      for (let number = 0; number < 60; number++) {
+        const answer = await send(server, '/api/notes', { body: note(1, number) })
+        if (answer?.status === 201) acknowledged.push(number)
+        else {
+          expect([answer?.status, answer?.headers.get('retry-after')]).toEqual([503, '1'])
+          refused += 1
+          // A full disk is known to be one; of others nobody knows.
+          expect(await statusOf(server, '/health/ready')).toBe(error === 'ENOSPC' ? 200 : 503)
+          expect(await statusOf(server, '/api/notes')).toBe(200)
+        }
       }
-    }
-    expect(refused).toBe(3)
-    expect(await statusOf(server, '/health/ready')).toBe(200)
-    expect((await allNotes(server)).map(({ number }) => number)).toEqual(acknowledged)
-    expect((await send(server, '/api/notes'))?.body.total_items).toBe(acknowledged.length)
-    expect(server.log().filter((line) => line.includes('cannot be written'))).toHaveLength(1)
+      expect(refused).toBeWithin(1, 5)
+      expect(await statusOf(server, '/health/ready')).toBe(200)
+      expect((await allNotes(server)).map(({ number }) => number)).toEqual(acknowledged)
+      expect((await send(server, '/api/notes'))?.body.total_items).toBe(acknowledged.length)
+      const told = server.log().filter((line) => line.includes('cannot be written'))
+      expect(told).toEqual([expect.stringMatching(remedy)])
+    })
+  }
+
+  test('to read is 503, and from then on nothing is written', async () => {
+    const { folder, pathOf } = copied('stopped')
+    await using server = await startNotes({ folder, under: failing('pread64', 'EIO', '40+', pathOf()) })
+    let id = 1
+    while (id <= COUNT && (await statusOf(server, `/api/notes/${id}`)) === 200) id += 1
+    expect((await send(server, `/api/notes/${id}`))?.body.error.code).toBe('unavailable')
+    expect(await statusOf(server, '/health/ready')).toBe(503)
+    expect(await statusOf(server, '/api/notes', note(9, 1))).toBe(503)
+    expect((await send(server, '/api/notes/1'))?.body.text).toBe(textOf(0, 0))
+    expect(server.log().filter((line) => line.includes('is damaged'))).toHaveLength(1)
   })
 
   test('at the start is exit 1 with its reason', async () => {
-    const folder = makeFolder()
-    const { exitCode, stderr } = await runCommand(['serve', '--port', '0'], {
-      folder,
-      under: failing(3, 1000),
-    })
+    const under = failing('fsync,fdatasync', 'EIO', '3+')
+    const { exitCode, stderr } = await runCommand(['serve', '--port', '0'], { folder: makeFolder(), under })
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringMatching(/check its disk/) })
   })
 })
