@@ -20,6 +20,7 @@ const AUTOMATIC_NAME = /^hipflask-\d{8}T\d{6}Z\.db$/
 const AUTOMATIC_DRAFT = /^hipflask-\d{8}T\d{6}Z\.db\.unfinished$/
 const BUCKET_ADDRESS = /^s3:\/\/([^/]+)\/?(.*)$/su
 const KEY_BYTES_MAX = 1024
+const DAMAGED = 3
 
 /** What makes a backup but for the file that it goes to. */
 export type BackupOrder = Omit<BackupOptions, 'target'>
@@ -171,17 +172,36 @@ async function upload(bucket: Bucket, { key, address, staged, order }: Upload): 
     const summary = await makeBackup({ ...order, target: staged })
     const onProgress: BackupProgress = order.onProgress ?? (() => {})
     await bucket.put(key, staged, (bytes, of) => onProgress('Uploading', bytes, of))
-    let bytes = 0
-    const { sha256 } = await readBackup(bucket.source(key, summary.bytes), (piece) =>
-      onProgress('Reading', (bytes += piece.length), summary.bytes),
-    )
-    if (sha256 !== summary.sha256)
-      throw new StartError(`${address} is not what was stored: look at its store`)
+    await compare(bucket, { key, address, summary, onProgress })
     return { ...summary, file: address }
   } finally {
     order.signal?.removeEventListener('abort', drop)
     drop()
   }
+}
+
+async function compare(
+  bucket: Bucket,
+  {
+    key,
+    address,
+    summary,
+    onProgress,
+  }: { key: string; address: string; summary: BackupSummary; onProgress: BackupProgress },
+): Promise<void> {
+  let bytes = 0
+  const found = await readBackup(bucket.source(key, summary.bytes), (piece) =>
+    onProgress('Reading', (bytes += piece.length), summary.bytes),
+  ).catch((error: unknown) => {
+    if (error instanceof StartError && error.exitCode === DAMAGED) return undefined
+    throw error
+  })
+  if (found?.sha256 === summary.sha256) return
+  // Nobody is to rely on it, nor is it to count among those that stay.
+  await bucket.remove(key)
+  throw new StartError(
+    `${address} came back otherwise than it was stored, and was removed: look at its store`,
+  )
 }
 
 function makeFolder(folder: string): void {

@@ -110,6 +110,5 @@ async function report(child: BackupProcess, logger: Logger): Promise<void> {
 function tell(output: string, logger: Logger): void {
   const { file, made, bytes, deleted } = JSON.parse(output) as Record<string, unknown>
   if (made !== true) return logger.debug('A backup was made by another process', { file })
-  const names = (deleted as string[]).join(', ')
-  logger.info('A backup was made', { file, bytes, deleted: names === '' ? undefined : names })
+  logger.info('A backup was made', { file, bytes, deleted: (deleted as string[]).length })
 }

@@ -151,6 +151,27 @@ describe('what goes wrong is said, without the secret, and nothing stays on this
     expect(readdirSync(join(folder, 'data/backups'))).toEqual([])
   })
 
+  test('a store that gives back another bit than it took: what it has is removed', async () => {
+    const seen: string[] = []
+    let stored: Buffer | undefined
+    await using flipping = flippingStore(seen, {
+      get: () => stored,
+      set: (bytes) => {
+        stored = bytes
+      },
+    })
+    const { exitCode, stderr } = await run(['backup', `s3://${BUCKET}/x.db`], {
+      HIPFLASK_BACKUP_S3_ENDPOINT: `http://127.0.0.1:${flipping.port}`,
+    })
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringContaining('came back otherwise'),
+    })
+    expect(seen.filter((method) => method === 'PUT' || method === 'DELETE')).toEqual(['PUT', 'DELETE'])
+    expect(stored).toBeUndefined()
+    expect(readdirSync(join(folder, 'data/backups'))).toEqual([])
+  })
+
   test('a wrong secret, by a store that checks signatures', async () => {
     const strict = await startStore(true)
     try {
@@ -170,3 +191,33 @@ describe('what goes wrong is said, without the secret, and nothing stays on this
     }
   })
 })
+
+/** A store of one object, one bit of which it does not keep. */
+function flippingStore(
+  seen: string[],
+  object: { get: () => Buffer | undefined; set: (bytes: Buffer | undefined) => void },
+) {
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    async fetch(request) {
+      seen.push(request.method)
+      if (request.method === 'PUT') {
+        const bytes = Buffer.from(await request.arrayBuffer())
+        bytes[5000]! ^= 1
+        object.set(bytes)
+        return new Response('', { headers: { etag: '"x"' } })
+      }
+      if (request.method === 'DELETE') object.set(undefined)
+      const bytes = object.get()
+      if (bytes === undefined) return new Response('', { status: request.method === 'DELETE' ? 204 : 404 })
+      const [, from = 0, to = bytes.length - 1] =
+        /bytes=(\d+)-(\d+)/.exec(request.headers.get('range') ?? '') ?? []
+      return new Response(new Uint8Array(bytes.subarray(Number(from), Number(to) + 1)), {
+        status: 206,
+        headers: { 'content-range': `bytes ${from}-${to}/${bytes.length}` },
+      })
+    },
+  })
+  return { port: server.port, [Symbol.asyncDispose]: () => server.stop(true) }
+}

@@ -304,6 +304,8 @@ describe('hipflask restore', () => {
     log.fill(0xff, 0, 32)
     writeFileSync(`${path}-wal`, log)
     writeFileSync(path, readFileSync(path).fill(0xff, 0, 100))
+    // What a server leaves that has met damage.
+    writeFileSync(`${path}-damaged`, '')
     const { exitCode, stdout, stderr } = await runCommand(['restore', 'good.db', '--force', '--json'], {
       folder,
     })
@@ -311,6 +313,7 @@ describe('hipflask restore', () => {
     const { kept } = JSON.parse(stdout) as { kept: string }
     expect(readFileSync(join(folder, kept)).subarray(0, 100)).toEqual(Buffer.alloc(100, 0xff))
     expect(readFileSync(join(folder, `${kept}-wal`)).equals(log)).toBe(true)
+    expect(existsSync(`${path}-damaged`)).toBe(false)
     await using again = await startServer({ folder })
     expect((await readNotes(again)).notes.map(({ number }) => number)).toEqual([1])
   })
