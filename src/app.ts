@@ -20,9 +20,12 @@ import { createDocsRoutes } from './http/docs.ts'
 import type { HeaderOptions } from './http/headers.ts'
 import { createHealthRoutes } from './http/health.ts'
 import { buildDocument } from './http/openapi.ts'
+import { createMetricsRoutes } from './http/metrics.ts'
 import { createObservers } from './http/observer.ts'
 import { createRequestLimits } from './http/request-limits.ts'
+import { createProcessMetrics } from './http/process-metrics.ts'
 import { createRequestLog } from './http/request-log.ts'
+import { createRequestMetrics } from './http/request-metrics.ts'
 import { createRootRoutes } from './http/root.ts'
 import type { Route } from './http/route.ts'
 import { createRouter, type RequestHandler } from './http/router.ts'
@@ -37,6 +40,7 @@ import { keepTime } from './storage/kept-time.ts'
 import { applyMigration, isBehind, refuseUnfit } from './storage/migrate.ts'
 import { openDatabase } from './storage/sqlite/database.ts'
 import { translateStartError } from './storage/sqlite/errors.ts'
+import type { SlowStatement } from './storage/sqlite/slow-statements.ts'
 import { createSqliteStore } from './storage/sqlite/store.ts'
 import type { Store, Table } from './storage/store.ts'
 
@@ -127,7 +131,9 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
       logger.warn('Tables without a declaration are left alone', { tables: undeclared.join(', ') })
     }
     const report = (message: string, cause: unknown) => logger.error(message, { cause })
-    return createSqliteStore({ database, tables, report })
+    const onSlow = ({ sql, milliseconds, plan }: SlowStatement) =>
+      logger.warn('Slow statement', { duration_ms: Math.round(milliseconds), sql, plan: plan?.join('; ') })
+    return createSqliteStore({ database, tables, report, onSlow })
   } catch (error) {
     database.close(true)
     throw translateStartError(error, path)
@@ -167,12 +173,14 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
   const { engine } = auth
   const idempotency = createIdempotency(store, time.lived)
   const names = resources.map(({ name }) => name)
+  const edge = createEdge(options, notices)
   const hasDocs = config.swagger !== 'off'
   const routes: Route[] = [
     ...createRootRoutes({ version, env: config.env, resources: names, docs: hasDocs }),
     ...createHealthRoutes({ isReady: () => !isDraining() && store.check().then(() => true) }),
     ...auth.routes,
     ...createJwksRoutes(keys),
+    ...createMetricsRoutes([edge, store, auth, { metrics: createProcessMetrics({ version }) }]),
     ...resources.flatMap((definition) =>
       createResourceRoutes({ definition, resources, store, engine, cursors, idempotency }),
     ),
@@ -184,7 +192,7 @@ async function assemble(options: AppOptions, store: Store): Promise<App> {
     )
   }
   const { authenticate } = auth
-  const handle = createRouter({ routes, authenticate, logger, ...edgeOf(options, notices) })
+  const handle = createRouter({ routes, authenticate, logger, ...edge.options })
   return {
     handle,
     document,
@@ -211,20 +219,25 @@ function documentOf(routes: readonly Route[], { config, resources }: AppOptions)
   })
 }
 
-/** What is decided of every request before and around its route. */
-function edgeOf({ config, peerOf, requestLog }: AppOptions, notices: DeploymentNotices | undefined) {
+/** What is decided and told of every request before and around its route. */
+function createEdge({ config, peerOf, requestLog }: AppOptions, notices: DeploymentNotices | undefined) {
   const trusted = config.trustProxy ?? []
   const addressOf = createClientAddress({ trusted, peerOf, onForwarded: notices?.onForwarded })
   const { rateLimit: rate } = config
   const log = requestLog && createRequestLog({ ...requestLog, addressOf })
+  const metrics = createRequestMetrics()
+  const { onRefused } = metrics
   return {
-    addressOf,
-    observe: createObservers({ log }),
-    cors: createCors(config.corsOrigins),
-    limits: rate === 'off' ? undefined : createRequestLimits({ rate, addressOf }),
-    bodyLimit: config.bodyLimit,
-    allowedHosts: config.allowedHosts ?? [],
-    ...headerOptionsOf(config),
+    metrics: metrics.families,
+    options: {
+      addressOf,
+      observe: createObservers({ log, metrics }),
+      cors: createCors(config.corsOrigins),
+      limits: rate === 'off' ? undefined : createRequestLimits({ rate, addressOf, onRefused }),
+      bodyLimit: config.bodyLimit,
+      allowedHosts: config.allowedHosts ?? [],
+      ...headerOptionsOf(config),
+    },
   }
 }
 

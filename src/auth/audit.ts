@@ -1,6 +1,7 @@
 // One log line for each security event, for whoever has to find out later what happened. It never gets a credential,
 // nor an e-mail that somebody typed: a password is typed there by mistake.
 import type { Logger } from '../core/logger.ts'
+import type { MetricFamily } from '../core/metrics.ts'
 
 export type SecurityEvent =
   | 'account.registered'
@@ -85,5 +86,23 @@ export function createAudit(logger: Logger): Audit {
   return (event, fields) => {
     const level = WARNINGS.has(event) ? 'warn' : 'info'
     logger[level](MESSAGES[event], { event, ...fields })
+  }
+}
+
+/** Counts what it is told of, and hands it on. Events that did not happen are there too, as 0. */
+export function countEvents(audit: Audit): { audit: Audit; metrics: readonly MetricFamily[] } {
+  const counts = new Map<string, number>(Object.keys(MESSAGES).map((event) => [event, 0]))
+  const family: MetricFamily = {
+    name: 'hipflask_auth_events_total',
+    help: 'Security events, by what happened',
+    type: 'counter',
+    read: () => Array.from(counts, ([event, value]) => ({ labels: { event }, value })),
+  }
+  return {
+    metrics: [family],
+    audit: (event, fields) => {
+      counts.set(event, (counts.get(event) ?? 0) + 1)
+      audit(event, fields)
+    },
   }
 }

@@ -2,6 +2,7 @@
 import type { Authenticator } from '../access/principal.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
+import type { MetricFamily } from '../core/metrics.ts'
 import type { Route } from '../http/route.ts'
 import type { Engine } from '../rest/engine.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
@@ -12,7 +13,7 @@ import { createAccountEngine, createAccounts } from './accounts.ts'
 import { ensureAdministrator } from './administrator.ts'
 import { createApiKeyRoutes } from './api-key-routes.ts'
 import { createApiKeys } from './api-keys.ts'
-import { createAudit } from './audit.ts'
+import { countEvents, createAudit } from './audit.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { createBasicVerifier } from './basic.ts'
 import type { KeyRing } from './key-ring.ts'
@@ -53,6 +54,7 @@ export interface AuthOptions {
 
 export interface Auth {
   authenticate: Authenticator
+  metrics: readonly MetricFamily[]
   /** All under /auth. */
   routes: readonly Route[]
   /** The records of all resources. */
@@ -68,7 +70,7 @@ export interface Auth {
 
 export function createAuth(options: AuthOptions): Auth {
   const { store, clock, logger, keys, issuer, registration, resources } = options
-  const audit = createAudit(logger)
+  const { audit, metrics } = countEvents(createAudit(logger))
   const passwords = createPasswords()
   const limits = createLoginLimits({ rate: options.loginRate, now: () => performance.now() })
   const signIn = createSignIn({ store, passwords, limits, audit, onPassword: options.onPassword })
@@ -98,6 +100,7 @@ export function createAuth(options: AuthOptions): Auth {
   return {
     engine,
     authenticate,
+    metrics: [...metrics, ...passwords.metrics],
     routes: [
       ...createAccountRoutes({ account, resources, registration }),
       ...createSessionRoutes(shared),

@@ -2,7 +2,8 @@
 // password or hash gets into an error.
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { createWorkQueue } from './work-queue.ts'
+import { single, type MetricFamily } from '../core/metrics.ts'
+import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** In code points of Normalization Form C. */
 export const PASSWORD_LENGTH_MIN = 8
@@ -22,6 +23,8 @@ export interface Passwords {
    * wait.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>
+  /** How busy it is. */
+  readonly metrics: readonly MetricFamily[]
 }
 
 export interface PasswordsOptions {
@@ -62,6 +65,7 @@ export function createPasswords({
   const inTurn = createWorkQueue({ atOnce, waitingMax: PASSWORDS_WAITING_MAX })
   const dummy = dummyHash()
   return {
+    metrics: metricsOf(inTurn),
     async hash(password) {
       const normal = normalizePassword(password)
       if (!isOfLength(normal, PASSWORD_LENGTH_MIN))
@@ -77,6 +81,27 @@ export function createPasswords({
       return inTurn(() => Bun.password.verify(input, usable).catch(() => false))
     },
   }
+}
+
+function metricsOf({ load }: WorkQueue): MetricFamily[] {
+  return [
+    single(
+      { name: 'hipflask_argon2_running', help: 'Passwords that are hashed now', type: 'gauge' },
+      () => load().running,
+    ),
+    single(
+      { name: 'hipflask_argon2_waiting', help: 'Passwords that wait to be hashed', type: 'gauge' },
+      () => load().waiting,
+    ),
+    single(
+      {
+        name: 'hipflask_argon2_refused_total',
+        help: 'Passwords that were not looked at, since too many waited',
+        type: 'counter',
+      },
+      () => load().refused,
+    ),
+  ]
 }
 
 /**

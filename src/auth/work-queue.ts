@@ -8,18 +8,32 @@ export interface WorkQueueOptions {
   waitingMax: number
 }
 
-/** Runs a task in its turn. Throws AppError `unavailable` at once where too many wait already. */
-export type WorkQueue = <T>(task: () => Promise<T>) => Promise<T>
+export interface WorkQueue {
+  /** Runs a task in its turn. Throws AppError `unavailable` at once where too many wait already. */
+  <T>(task: () => Promise<T>): Promise<T>
+  /** How much there is to do now, and how many tasks were refused so far. */
+  load: () => WorkLoad
+}
+
+export interface WorkLoad {
+  running: number
+  waiting: number
+  refused: number
+}
 
 export function createWorkQueue({ atOnce, waitingMax }: WorkQueueOptions): WorkQueue {
   const waiting: (() => void)[] = []
   let running = 0
+  let refused = 0
   const enter = async (): Promise<void> => {
     if (running < atOnce) {
       running += 1
       return
     }
-    if (waiting.length >= waitingMax) throw new AppError('unavailable')
+    if (waiting.length >= waitingMax) {
+      refused += 1
+      throw new AppError('unavailable')
+    }
     // Whoever leaves hands its place over, so that a newcomer can't slip in between.
     await new Promise<void>((resolve) => waiting.push(resolve))
   }
@@ -28,7 +42,7 @@ export function createWorkQueue({ atOnce, waitingMax }: WorkQueueOptions): WorkQ
     if (next === undefined) running -= 1
     else next()
   }
-  return async (task) => {
+  const run = async <T>(task: () => Promise<T>): Promise<T> => {
     await enter()
     try {
       return await task()
@@ -36,4 +50,5 @@ export function createWorkQueue({ atOnce, waitingMax }: WorkQueueOptions): WorkQ
       leave()
     }
   }
+  return Object.assign(run, { load: () => ({ running, waiting: waiting.length, refused }) })
 }

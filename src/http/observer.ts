@@ -2,13 +2,17 @@
 // administrator is told how long it took.
 import { knownMethod, type Endpoint, type Exchange } from './exchange.ts'
 import type { RequestLog } from './request-log.ts'
+import type { RequestMetrics } from './request-metrics.ts'
 
 export interface ObserverOptions {
   log?: RequestLog | undefined
+  metrics?: RequestMetrics | undefined
 }
 
 /** Watches the requests of an endpoint. */
 export interface Observer {
+  /** To be called once for each request, when it comes. */
+  begin(): void
   /** To be called where the answer has to be waited for. */
   wait(exchange: Exchange): void
   /** To be called once for each request, when its answer is made. It gives the answer back. */
@@ -17,16 +21,21 @@ export interface Observer {
 
 export type ObserverOf = (endpoint: Endpoint) => Observer
 
-export function createObservers({ log }: ObserverOptions): ObserverOf {
+export function createObservers({ log, metrics }: ObserverOptions): ObserverOf {
   return (endpoint) => {
     const write = log?.of(endpoint)
+    const counted = metrics?.of(endpoint)
     const isHead = endpoint.method === 'HEAD'
     return {
+      begin() {
+        counted?.begin()
+      },
       wait(exchange) {
         log?.wait(exchange)
       },
       end(exchange, response) {
         const milliseconds = performance.now() - exchange.startedAt
+        counted?.end(response.status, milliseconds)
         if (exchange.identifiedAt !== undefined) addTiming(response, exchange, milliseconds)
         if (isHead) exchange.bytes = 0
         write?.(exchange, response.status, milliseconds)

@@ -68,6 +68,7 @@ export function createRouter(options: RouterOptions): RequestHandler {
     return (request: Request, params: Found['params']): Eventual<Response> => {
       const observer = observerOf(request)
       const exchange = createExchange(request)
+      observer.begin()
       const finish = (response: Response) => observer.end(exchange, tell(exchange, response))
       const failed = (thrown: unknown) => finish(fail(thrown, { exchange, noStore, errorShape }))
       try {
@@ -103,7 +104,9 @@ export function createRouter(options: RouterOptions): RequestHandler {
   app.compile()
   const refuse = (thrown: unknown, request: Request) => {
     const exchange = createExchange(request)
-    return observeUnknown(request).end(exchange, fail(thrown, { exchange, noStore: false }))
+    const observer = observeUnknown(request)
+    observer.begin()
+    return observer.end(exchange, fail(thrown, { exchange, noStore: false }))
   }
   const handle: RequestHandler = (request) => {
     try {

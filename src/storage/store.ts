@@ -1,6 +1,7 @@
 // The port that the rest of the program reads and writes through. Every engine passes the one suite of
 // test/storage/store-suite.ts. A transaction is a list of operations, never a callback that could await.
 import type { Eventual } from '../core/eventual.ts'
+import type { MetricFamily } from '../core/metrics.ts'
 import type { Filter, ListQuery } from './query.ts'
 
 export type Id = number | string
@@ -194,6 +195,8 @@ export interface Store {
   load(table: string): Promise<Load>
   /** Throws AppError `unavailable` where the database does not answer. */
   check(): Promise<void>
+  /** What it measures of itself. */
+  readonly metrics: readonly MetricFamily[]
   /** Finishes what is queued and closes. */
   stop(): Promise<void>
 }

@@ -114,7 +114,7 @@ export function createAccounts({
   const clock = () => now
   const real = createPasswords({ atOnce: 2 })
   const passwords: Passwords = {
-    hash: real.hash,
+    ...real,
     verify: (password, hash) => {
       checked += 1
       return real.verify(password, hash)

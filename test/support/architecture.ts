@@ -43,6 +43,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   jose: ['auth/'],
   kysely: ['storage/'],
   'openid-client': ['auth/oidc/provider.ts'],
+  'prom-client': ['http/metrics.ts', 'http/prom-client.d.ts'],
   typebox: ['sdk.ts', 'http/'],
   'package.json': ['core/version.ts'],
   'dist/common-passwords.txt.br': ['auth/common-passwords.ts'],
@@ -61,9 +62,9 @@ const CORE_FILES = [
   'clock.ts',
   'errors.ts',
   'eventual.ts',
-  'histogram.ts',
   'ids.ts',
   'logger.ts',
+  'metrics.ts',
   'nearest.ts',
   'version.ts',
 ]

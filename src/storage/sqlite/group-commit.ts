@@ -24,8 +24,8 @@ export interface GroupCommitOptions<S, T, R> {
   execute: (steps: readonly S[]) => T
   /** Runs once before COMMIT, with what the units gave that succeeded. What it throws undoes the group. */
   beforeCommit: (results: readonly T[]) => void
-  /** Runs when a group has been committed. */
-  onCommit: () => void
+  /** Runs when a group has been committed, with the milliseconds that each of its units has waited for that. */
+  onCommit: (waitsMs: readonly number[]) => void
   /** Runs with what a whole group failed by, a lock aside. */
   onFailure: (error: unknown) => void
   /** What of a unit's result its caller gets. */
@@ -42,6 +42,8 @@ export interface GroupCommit<S, R> {
   add(steps: readonly S[]): Promise<R>
   /** Resolves when all that was queued before is settled. */
   drain(): Promise<void>
+  /** How many units wait. */
+  waiting(): number
 }
 
 interface Unit<S, R> {
@@ -92,7 +94,8 @@ export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>)
     const group = takeGroup(queue)
     try {
       const outcomes = transaction.commit(group.map(({ steps }) => steps))
-      options.onCommit()
+      const now = clock()
+      options.onCommit(group.map(({ deadline }) => now - (deadline - LOCK_WAIT_MS)))
       for (const [index, unit] of group.entries()) settle(unit, outcomes[index] as Outcome<T>, answerOf)
     } catch (error) {
       options.onFailure(error)
@@ -115,7 +118,7 @@ export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>)
 
   // Units are settled in the order they came, so the latest one ends the queue.
   const drain = () => latest.then(ignore, ignore)
-  return { add, drain }
+  return { add, drain, waiting: () => queue.length }
 }
 
 /** Takes the units of the next transaction from the front of the queue. */

@@ -1,9 +1,8 @@
 // Slow reads, on threads of their own: two run at a time, a few wait, more are refused. SQLite's own interrupt is out of
 // reach here, so a statement that runs can't be stopped: that it is read-only, and how few may run and wait, is all that
 // protects the others from it.
-import type { ListPlan } from '../compile.ts'
 import { ReaderError, unavailable } from './errors.ts'
-import type { ReaderAnswer, ReaderRequest } from './reader.ts'
+import type { ReaderAnswer, ReaderRequest, ReaderTask } from './reader.ts'
 import type { RawRow } from './statements.ts'
 
 /** Statements that run at once, each on a thread. */
@@ -14,14 +13,14 @@ export const READS_WAITING_MAX = 64
 const STOP_WAIT_MS = 1000
 
 export interface ReaderPool {
-  /** The rows of a list or count. Rejects with AppError `unavailable` where too many wait, or with the engine's error. */
-  read(plan: ListPlan): Promise<RawRow[]>
+  /** Rejects with AppError `unavailable` where too many wait, or with the engine's error. */
+  read(task: ReaderTask): Promise<RawRow[]>
   /** Refuses what waits, and ends the threads. */
   stop(): Promise<void>
 }
 
 interface Read {
-  plan: ListPlan
+  task: ReaderTask
   resolve: (rows: RawRow[]) => void
   reject: (error: unknown) => void
 }
@@ -33,8 +32,14 @@ interface Reader {
   isReady: boolean
 }
 
-/** Threads are started when they are first needed. The path is that of a file. */
-export function createReaderPool(path: string): ReaderPool {
+/**
+ * Threads are started when they are first needed. The path is that of a file. `onDone` is told how long each statement
+ * took.
+ */
+export function createReaderPool(
+  path: string,
+  onDone: (sql: string, milliseconds: number) => void = () => {},
+): ReaderPool {
   const waiting: Read[] = []
   const readers = new Set<Reader>()
   let isStopped = false
@@ -49,8 +54,10 @@ export function createReaderPool(path: string): ReaderPool {
     reader.read = undefined
     // A reader that has nothing to do does not keep the process.
     worker.unref()
-    if ('rows' in answer) read?.resolve(answer.rows)
-    else read?.reject(error)
+    if ('rows' in answer) {
+      read?.resolve(answer.rows)
+      for (const { sql, milliseconds } of answer.times) onDone(sql, milliseconds)
+    } else read?.reject(error)
     next()
   }
 
@@ -70,7 +77,7 @@ export function createReaderPool(path: string): ReaderPool {
       if (read === undefined) break
       reader.read = read
       reader.worker.ref()
-      reader.worker.postMessage(read.plan satisfies ReaderRequest)
+      reader.worker.postMessage(read.task satisfies ReaderRequest)
     }
     const idle = [...readers].filter(({ read }) => read === undefined)
     if (waiting.length > idle.length && readers.size < READERS_MAX)
@@ -79,10 +86,10 @@ export function createReaderPool(path: string): ReaderPool {
   }
 
   return {
-    read(plan) {
+    read(task) {
       if (isStopped || waiting.length >= READS_WAITING_MAX) return Promise.reject(unavailable())
       const { promise, resolve, reject } = Promise.withResolvers<RawRow[]>()
-      waiting.push({ plan, resolve, reject })
+      waiting.push({ task, resolve, reject })
       next()
       return promise
     },

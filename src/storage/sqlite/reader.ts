@@ -6,16 +6,27 @@ import { createStatements, type RawRow, type Statements } from './statements.ts'
 import type { ListPlan } from '../compile.ts'
 
 /** What the pool sends: first the database, then one statement at a time. */
-export type ReaderRequest = { path: string } | ListPlan
+export type ReaderRequest = { path: string } | ReaderTask
+
+/** Rows, or what SQLite would do to get them. */
+export type ReaderTask = ListPlan | { explain: string }
 
 /** What it gets back for each statement. Errors of the engine are told by their codes, since no class crosses over. */
 export type ReaderAnswer =
-  { rows: RawRow[] } | { error: { name: string; message: string; code?: string; errno?: number } }
+  | { rows: RawRow[]; times: readonly StatementTime[] }
+  | { error: { name: string; message: string; code?: string; errno?: number } }
+
+/** How long a statement took. */
+export interface StatementTime {
+  sql: string
+  milliseconds: number
+}
 
 declare const self: Worker
 
 let database: Database | undefined
 let statements: Statements | undefined
+let times: StatementTime[] = []
 
 self.onmessage = ({ data }: MessageEvent<ReaderRequest>) => {
   self.postMessage(answer(data))
@@ -25,10 +36,16 @@ function answer(request: ReaderRequest): ReaderAnswer {
   try {
     if ('path' in request) {
       database = openReader(request.path)
-      statements = createStatements(database)
-      return { rows: [] }
+      statements = createStatements({
+        database,
+        onDone: (sql, milliseconds) => times.push({ sql, milliseconds }),
+        clock: () => performance.now(),
+      })
+      return { rows: [], times: [] }
     }
-    return { rows: statements?.inTurn(request) ?? [] }
+    if ('explain' in request) return { rows: explain(request.explain), times: [] }
+    times = []
+    return { rows: statements?.inTurn(request) ?? [], times }
   } catch (error) {
     const { name, message, code, errno } = error as Error & { code?: string; errno?: number }
     return {
@@ -40,4 +57,12 @@ function answer(request: ReaderRequest): ReaderAnswer {
       },
     }
   }
+}
+
+// Kept for another time it would go on reading, and keep the log from being copied into the database.
+function explain(sql: string): RawRow[] {
+  const statement = database?.prepare<RawRow, []>(`EXPLAIN QUERY PLAN ${sql}`)
+  const rows = statement?.all() ?? []
+  statement?.finalize()
+  return rows
 }

@@ -16,11 +16,19 @@ export interface Statements {
   inTurn(plan: ListPlan): RawRow[]
 }
 
-export function createStatements(database: Database): Statements {
-  // A Map keeps the order of insertion: what is used goes to the end, so the oldest is at the front.
-  const prepared = new Map<string, Statement<RawRow, any[]>>()
+export interface StatementsOptions {
+  database: Database
+  /** Told of each statement how long it took. */
+  onDone: (sql: string, milliseconds: number) => void
+  /** Monotonic milliseconds. */
+  clock: () => number
+}
 
-  function prepare(sql: string): Statement<RawRow, any[]> {
+export function createStatements({ database, onDone, clock }: StatementsOptions): Statements {
+  // A Map keeps the order of insertion: what is used goes to the end, so the oldest is at the front.
+  const prepared = new Map<string, Prepared>()
+
+  function prepare(sql: string): Prepared {
     let statement = prepared.get(sql)
     if (statement === undefined) {
       statement = database.prepare<RawRow, any[]>(sql)
@@ -40,21 +48,34 @@ export function createStatements(database: Database): Statements {
     }
   }
 
-  const all = ({ sql, parameters }: SqlStatement) => prepare(sql).all(...parameters)
+  function run<R>({ sql, parameters }: SqlStatement, by: (statement: Prepared, values: Values) => R): R {
+    const startedAt = clock()
+    const result = by(prepare(sql), parameters)
+    onDone(sql, clock() - startedAt)
+    return result
+  }
+  const all = (statement: SqlStatement) => run(statement, runAll)
 
   return {
-    first: ({ sql, parameters }) => prepare(sql).get(...parameters) ?? undefined,
+    first: (statement) => run(statement, runFirst) ?? undefined,
     all,
-    insert: ({ sql, parameters }) => Number(prepare(sql).run(...parameters).lastInsertRowid),
+    insert: (statement) => run(statement, runInsert),
     inTurn({ parts, limit }) {
       const [first] = parts
       if (first === undefined) return []
       const rows = all(first)
       for (const { sql, parameters } of parts.slice(1)) {
         if (rows.length >= limit) break
-        rows.push(...prepare(sql).all(...parameters.slice(0, -1), limit - rows.length))
+        rows.push(...all({ sql, parameters: [...parameters.slice(0, -1), limit - rows.length] }))
       }
       return rows
     },
   }
 }
+
+type Prepared = Statement<RawRow, any[]>
+type Values = SqlStatement['parameters']
+
+const runFirst = (statement: Prepared, values: Values) => statement.get(...values)
+const runAll = (statement: Prepared, values: Values) => statement.all(...values)
+const runInsert = (statement: Prepared, values: Values) => Number(statement.run(...values).lastInsertRowid)

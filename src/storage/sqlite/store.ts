@@ -5,7 +5,7 @@ import type { Eventual } from '../../core/eventual.ts'
 import { randomBytes } from 'node:crypto'
 import { type ListPlan, type SqlStatement, createCompiler } from '../compile.ts'
 import { isInternal, secretsTable, withInternalTables } from '../internal-tables.ts'
-import { type Id, type Row, type Store, type Table, UniqueError } from '../store.ts'
+import { type Id, type Load, type Row, type Store, type Table, UniqueError } from '../store.ts'
 import { checkId } from '../values.ts'
 import { emptyLog } from './database.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
@@ -16,9 +16,11 @@ import { createGroupCommit } from './group-commit.ts'
 import { createLoad } from './load.ts'
 import { type Changes, createChanges } from './changes.ts'
 import { createKept } from './kept.ts'
+import { createMeasures } from './measures.ts'
 import { createReadTurn, type ReadTurn } from './read-turn.ts'
 import { createReaderPool } from './reader-pool.ts'
 import { type RawRow, createStatements } from './statements.ts'
+import { createSlowStatements, type SlowStatement } from './slow-statements.ts'
 import { createTotals } from './totals.ts'
 
 /** The largest table that the main thread reads without an index: such a read takes 1 to 2 ms. */
@@ -31,6 +33,8 @@ export interface SqliteStoreOptions {
   tables: readonly Table[]
   /** Told of what is wrong with the file or its disk, each thing once. */
   report?: (message: string, cause: unknown) => void
+  /** Told of statements that took long. */
+  onSlow?: (statement: SlowStatement) => void
   /** Monotonic milliseconds; the machine's where left out. */
   clock?: () => number
 }
@@ -40,13 +44,14 @@ const PROBE: SqlStatement = { sql: 'SELECT 1 FROM sqlite_schema LIMIT 1', parame
 
 /** Throws StartError where the database can't be written. */
 export function createSqliteStore(options: SqliteStoreOptions): Store {
-  const { database, report = () => {}, clock = () => performance.now() } = options
+  const { database, report = () => {}, onSlow = () => {}, clock = () => performance.now() } = options
   const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
-  const statements = createStatements(database)
+  const slow = createSlowStatements((sql) => pool?.read({ explain: sql }), onSlow)
+  const statements = createStatements({ database, onDone: slow.note, clock })
   const decode = createDecoder(tables)
   const totals = createTotals(database, options.tables)
-  const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename)
+  const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename, slow.note)
   const turn = createReadTurn(database)
   const condition = createCondition({ path: database.filename, report, clock })
   const changes = createChanges(database, turn, tables)
@@ -59,10 +64,14 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
     beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
     answerOf: ({ rows }) => rows,
-    onCommit: () => condition.noteCommit(),
+    onCommit: (waitsMs) => {
+      condition.noteCommit()
+      measures.noteCommit(waitsMs)
+    },
     onFailure: (error) => condition.note(error),
     clock,
   })
+  const measures = createMeasures(database.filename, { waiting: () => groups.waiting(), slow: slow.count })
   let stopping: Promise<void> | undefined
   const refuseWhenStopped = () => {
     if (stopping !== undefined) throw unavailable()
@@ -78,6 +87,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   }
   return {
     ...reads,
+    metrics: measures.metrics,
     commit,
     deleteOlderThan: async (sweep) => {
       refuseWhenStopped()
@@ -90,11 +100,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     secret: createSecrets({ get: reads.get, commit }),
     load: async (name) => {
       refuseWhenStopped()
-      const table = tables.find((one) => one.name === name)
-      if (table === undefined) throw new TypeError(`Table ${name} is not declared`)
-      // A load has transactions of its own on this connection, from now until it is disposed of.
-      turn.retire()
-      return createLoad({ database, table, tables, totals, clock })
+      return beginLoad(name, { database, tables, totals, clock, turn })
     },
     stop: () => {
       stopping ??= Promise.all([groups.drain(), pool?.stop()]).then(() => {
@@ -104,6 +110,16 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
       return stopping
     },
   }
+}
+
+type LoadsOptions = Omit<Parameters<typeof createLoad>[0], 'table'> & { turn: ReadTurn }
+
+function beginLoad(name: string, { turn, ...options }: LoadsOptions): Load {
+  const table = options.tables.find((one) => one.name === name)
+  if (table === undefined) throw new TypeError(`Table ${name} is not declared`)
+  // A load has transactions of its own on this connection, from now until it is disposed of.
+  turn.retire()
+  return createLoad({ ...options, table })
 }
 
 interface ReadingOptions {

@@ -1,5 +1,28 @@
-// Counts values by size, at the price of an addition: for what happens too often to be written down one by one.
+// What is measured, as plain numbers that are asked for when somebody looks (http/metrics.ts): so measuring costs next to
+// nothing, and whoever measures needs to know nobody.
 
+/** Measurements of one name, each with other labels. */
+export interface MetricFamily {
+  /** As Prometheus wants it: the unit at the end, or `_total` where it is a counter. */
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  /** What there is now. There must be a bound to how many. */
+  read: () => readonly Sample[]
+}
+
+export interface Sample {
+  /** One that is undefined is left out. */
+  labels?: Readonly<Record<string, string | undefined>>
+  value: number | HistogramReading
+}
+
+/** A family of a single measurement, without labels. */
+export function single(about: Omit<MetricFamily, 'read'>, read: () => Sample['value']): MetricFamily {
+  return { ...about, read: () => [{ value: read() }] }
+}
+
+/** Counts values by size, at the price of an addition. */
 export interface Histogram {
   observe(value: number): void
   read(): HistogramReading
