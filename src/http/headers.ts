@@ -20,6 +20,8 @@ export interface Answer {
 export interface AnswerHeaders {
   /** A JSON answer. */
   json(text: string, answer: Answer): Response
+  /** The JSON answer of a read, by far the most frequent one. */
+  tagged(text: string, requestId: string, etag: string): Response
   /** Headers for an answer that is not JSON or has to change what every answer has. */
   own(requestId: string, noStore: boolean): Headers
 }
@@ -43,7 +45,7 @@ export function createAnswerHeaders({
   }
   const revalidated = make('private, no-cache')
   // A record's tag is the one extra header of most answers: it is replaced, and never has to be taken away.
-  const tagged = make('private, no-cache')
+  const withTag = make('private, no-cache')
   const unstored = make('no-store')
   const standing = new Set(revalidated.keys())
   const own = (requestId: string, noStore: boolean) => {
@@ -57,9 +59,9 @@ export function createAnswerHeaders({
   const json = (text: string, { status, requestId, noStore, extra = NO_HEADERS }: Answer): Response => {
     const names = Object.keys(extra)
     if (names.length === 1 && extra.etag !== undefined && !noStore) {
-      tagged.set('x-request-id', requestId)
-      tagged.set('etag', extra.etag)
-      return new Response(text, { status, headers: tagged })
+      withTag.set('x-request-id', requestId)
+      withTag.set('etag', extra.etag)
+      return new Response(text, { status, headers: withTag })
     }
     const isOwn = names.some((name) => standing.has(name.toLowerCase()))
     const headers = isOwn ? own(requestId, noStore) : noStore ? unstored : revalidated
@@ -71,7 +73,13 @@ export function createAnswerHeaders({
       if (!isOwn) for (const name of names) headers.delete(name)
     }
   }
-  return { json, own }
+  const init = { headers: withTag }
+  const tagged = (text: string, requestId: string, etag: string): Response => {
+    withTag.set('x-request-id', requestId)
+    withTag.set('etag', etag)
+    return new Response(text, init)
+  }
+  return { json, tagged, own }
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {}

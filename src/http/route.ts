@@ -99,17 +99,17 @@ export class Reply<S extends number = number, B = unknown> {
   }
 }
 
-/** A body of the 200 answer that is JSON text already. */
+/** A body of the 200 answer that is JSON text already, with its entity tag. */
 export class JsonText {
   readonly text: string
   /** Its length in UTF-8. */
   readonly bytes: number
-  readonly headers: Readonly<Record<string, string>>
+  readonly etag: string
 
-  constructor(text: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(text: string, etag: string) {
     this.text = text
     this.bytes = Buffer.byteLength(text)
-    this.headers = headers
+    this.etag = etag
   }
 }
 

@@ -202,16 +202,15 @@ function readRoute(serving: Serving): Route {
 function plainReader({ definition, store, toRecord }: Serving) {
   // What is computed may be something else each time.
   if (definition.computed.length > 0) return undefined
-  const answerOf = (row: Row) =>
-    new JsonText(JSON.stringify(toRecord(row)), { etag: entityTag(row, JSON_FORMAT) })
+  const answerOf = (row: Row) => new JsonText(JSON.stringify(toRecord(row)), entityTag(row, JSON_FORMAT))
   return store.remember(definition.name, answerOf)
 }
 
 /** The answer, or that the client has it already; 404 where there is none. */
 function fresh(answer: JsonText | undefined, header: HeaderReader): JsonText | Reply {
   if (answer === undefined) throw new AppError('not_found')
-  const { headers } = answer
-  return isUnchanged(header, headers.etag as string) ? new Reply(304, undefined, headers) : answer
+  const { etag } = answer
+  return isUnchanged(header, etag) ? new Reply(304, undefined, { etag }) : answer
 }
 
 function replaceRoute(serving: Serving): Route {

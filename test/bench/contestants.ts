@@ -52,15 +52,22 @@ export default defineResource({
 const ACCOUNT = { email: 'root@example.com', password: 'purple staple lemon' }
 const ADMINISTRATOR = { HIPFLASK_ADMIN_EMAIL: ACCOUNT.email, HIPFLASK_ADMIN_PASSWORD: ACCOUNT.password }
 
-/** An access token of either server. */
-export async function signIn({ url }: Running): Promise<string> {
-  const headers = { 'content-type': 'application/json' }
-  const response = await fetch(`${url}/auth/login`, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify(ACCOUNT),
-  })
-  return ((await response.json()) as { access_token: string }).access_token
+/** As a server is run that has much to do: each request is logged. All of the load comes from one address. */
+const PRODUCTION = { HIPFLASK_ENV: 'production', HIPFLASK_RATE_LIMIT: 'off' }
+
+const READER = { name: 'Reader', email: 'reader@example.com', password: ACCOUNT.password }
+
+/** An access token of either server, of an account without any role: administrators are told how long answers took. */
+export async function signIn({ name, url }: Running): Promise<string> {
+  const post = async (path: string, body: object, headers: Record<string, string> = {}) => {
+    const json = { 'content-type': 'application/json', ...headers }
+    const response = await fetch(url + path, { method: 'POST', headers: json, body: JSON.stringify(body) })
+    return (await response.json()) as { access_token: string }
+  }
+  const { access_token } = await post('/auth/login', ACCOUNT)
+  if (name === 'rival') return access_token
+  await post('/api/users', READER, { authorization: `Bearer ${access_token}` })
+  return (await post('/auth/login', READER)).access_token
 }
 
 /** A copy of dist/hipflask, so that a build meanwhile does not matter, with the resource that both serve. */
@@ -95,7 +102,7 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
   const startedAt = performance.now()
   const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', '0'] : [executable], {
     cwd: folder,
-    env: { NODE_ENV: 'production', HOME: folder, ...ADMINISTRATOR },
+    env: { NODE_ENV: 'production', HOME: folder, ...PRODUCTION, ...ADMINISTRATOR },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'inherit',
@@ -124,23 +131,30 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
   }
 }
 
-/** The address on the first line that has one. Both servers write little, so that the rest may stay in the pipe. */
+/** The address on the first line that has one. What follows is read and forgotten, as a collector of logs reads it. */
 async function addressOf(child: Subprocess<'ignore', 'pipe', 'inherit'>): Promise<string> {
-  const reader = child.stdout.getReader()
   const tooLate = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS)
-  const decoder = new TextDecoder()
-  let text = ''
-  try {
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-      text += decoder.decode(chunk.value, { stream: true })
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const read = async () => {
+    const decoder = new TextDecoder()
+    let text = ''
+    let isFound = false
+    for await (const chunk of child.stdout) {
+      if (isFound) continue
+      text += decoder.decode(chunk, { stream: true })
       const url = /http:\/\/[\d.]+:\d+/.exec(text)
-      if (url !== null) return url[0]
+      if (url === null) continue
+      isFound = true
+      resolve(url[0])
     }
+    reject(new Error(`Server ended before it had an address:\n${text}`))
+  }
+  read().catch(reject)
+  try {
+    return await promise
   } finally {
     clearTimeout(tooLate)
-    reader.releaseLock()
   }
-  throw new Error(`Server ended before it had an address:\n${text}`)
 }
 
 /** Resident memory in bytes. */
