@@ -26,7 +26,7 @@ export function createBodyReader({ limitBytes, timeoutMs }: BodyLimits): BodyRea
     // Asking for `body` makes a stream, which costs more than reading a small body whole.
     const stream = length === null ? request.body : undefined
     if (stream === null) return Promise.resolve(new Uint8Array())
-    const { bytes, cancel } = stream === undefined ? readWhole(request) : readStream(stream, limitBytes)
+    const { bytes, cancel } = stream === undefined ? readWhole(request) : readStream(request, limitBytes)
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
         cancel()
@@ -95,8 +95,8 @@ function readWhole(request: Request): Reading {
   return { bytes: request.bytes(), cancel: () => {} }
 }
 
-function readStream(body: ReadableStream<Uint8Array>, limitBytes: number): Reading {
-  const reader = body.getReader()
+function readStream({ body, signal }: Request, limitBytes: number): Reading {
+  const reader = body!.getReader()
   const read = async (): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = []
     let size = 0
@@ -105,6 +105,10 @@ function readStream(body: ReadableStream<Uint8Array>, limitBytes: number): Readi
       if (size > limitBytes) throw tooLarge(limitBytes)
       chunks.push(next.value)
     }
+    // Behind the last chunk may stand what the parser refuses, such as a trailer: it says 400 and closes the connection,
+    // which shows a turn later. Nothing must come of such a request.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (signal.aborted) throw incomplete(undefined)
     return Buffer.concat(chunks, size)
   }
   // A stream that has failed already cannot be cancelled; there is nothing more to do about it.
