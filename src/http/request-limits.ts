@@ -46,7 +46,7 @@ export interface RequestLimits {
   tell: (counted: Countable, response: Response) => Response
 }
 
-/** Accounts, and networks, that are counted at once (20 MB). */
+/** Accounts, and networks, that are counted at once (24 MB). */
 export const COUNTED_MAX = 50_000
 const POLICY = '"default"'
 
