@@ -122,6 +122,7 @@ function keepOld(database: string, kept: string): Disposable | undefined {
   }
   // The whole log is in the database now.
   if (alone !== undefined) rmSync(keptLog, { force: true })
-  for (const part of ['-wal', '-shm']) rmSync(`${database}${part}`, { force: true })
+  // The log last: the other file without it would be a sign of lost commits.
+  for (const part of ['-shm', '-wal']) rmSync(`${database}${part}`, { force: true })
   return alone
 }

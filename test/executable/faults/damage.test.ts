@@ -133,6 +133,13 @@ describe('it starts, with all that was acknowledged', () => {
     expect(await allNotes(server)).toHaveLength(COUNT)
   })
 
+  test('after a power cut took of a log that is not synced, by HIPFLASK_DURABILITY', async () => {
+    const { folder, pathOf } = copied('killed')
+    truncateSync(pathOf('-wal'), 20 * PAGE)
+    await using server = await startNotes({ folder, env: { HIPFLASK_DURABILITY: 'normal' } })
+    expect((await allNotes(server)).length).toBeLessThan(COUNT)
+  })
+
   test('without the commits of a lost log, once its owner has said so', async () => {
     const { folder, pathOf } = copied('killed')
     rmSync(pathOf('-wal'))
