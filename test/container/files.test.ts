@@ -37,6 +37,16 @@ describe('Dockerfile', () => {
     expect(new Set(images)).toEqual(new Set([packageJson.packageManager]))
   })
 
+  test('is given what it copies, and nothing else of the folder', () => {
+    const copied = [...dockerfile.matchAll(/^COPY (?!--)(.*) \S+$/gm)].flatMap(([, names = '']) =>
+      names.split(' '),
+    )
+    const lines = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')
+    const rules = lines.filter((line) => line !== '' && !line.startsWith('#'))
+    expect(rules[0]).toBe('*')
+    expect(rules.slice(1).toSorted()).toEqual(copied.map((name) => `!${name}`).toSorted())
+  })
+
   test('takes in the executable last', () => {
     expect(dockerfile.trimEnd().split('\n').at(-1)).toBe('COPY --from=build /build/dist/hipflask /')
   })
