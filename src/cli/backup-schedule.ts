@@ -11,8 +11,6 @@ const LOOK_MS = 30_000
 /** How long an ended backup may take to clean up after itself. */
 const STOP_MS = 2000
 const OUTPUT_LENGTH_MAX = 4000
-/** Exit codes above it name a signal. */
-const EXIT_SIGNALS = 128
 
 export interface BackupSchedule {
   /** No further backup; one under way is given up. */
@@ -32,13 +30,19 @@ export function scheduleBackups({ config, flags, io, logger }: BackupScheduleOpt
   const { backupEvery } = config
   if (backupEvery === undefined) return { stop: () => Promise.resolve() }
   let due = backupEvery.next(Date.now())
+  let isStopped = false
   let running: { child: BackupProcess; ended: Promise<void> } | undefined
   const start = (at: number) => {
-    const child = spawnBackup(at, { flags, io })
-    const ended = report(child, logger).finally(() => {
-      running = undefined
-    })
-    running = { child, ended }
+    try {
+      const child = spawnBackup(at, { flags, io })
+      const ended = report(child, { logger, isGivenUp: () => isStopped }).finally(() => {
+        running = undefined
+      })
+      running = { child, ended }
+    } catch (cause) {
+      // The executable is gone, or the machine has no room for another process.
+      logger.error('A backup failed', { cause })
+    }
   }
   const look = () => {
     const now = Date.now()
@@ -54,6 +58,7 @@ export function scheduleBackups({ config, flags, io, logger }: BackupScheduleOpt
   let timer = setTimeout(look, 0)
   return {
     async stop() {
+      isStopped = true
       clearTimeout(timer)
       if (running === undefined) return
       const { child, ended } = running
@@ -88,7 +93,10 @@ function spawnBackup(at: number, { flags, io: { env, cwd } }: Pick<BackupSchedul
   return child
 }
 
-async function report(child: BackupProcess, logger: Logger): Promise<void> {
+async function report(
+  child: BackupProcess,
+  { logger, isGivenUp }: { logger: Logger; isGivenUp: () => boolean },
+): Promise<void> {
   try {
     const [output, errors, exitCode] = await Promise.all([
       new Response(child.stdout).text(),
@@ -96,10 +104,10 @@ async function report(child: BackupProcess, logger: Logger): Promise<void> {
       child.exited,
     ])
     if (exitCode === 0) tell(output, logger)
-    else if (exitCode > EXIT_SIGNALS) logger.warn('A backup under way was given up')
+    else if (isGivenUp()) logger.warn('A backup under way was given up')
     else
       logger.error('A backup failed', {
-        problem: errors.trim().slice(0, OUTPUT_LENGTH_MAX),
+        problem: child.signalCode ?? errors.trim().slice(0, OUTPUT_LENGTH_MAX),
         exit_code: exitCode,
       })
   } catch (cause) {

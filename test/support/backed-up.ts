@@ -1,5 +1,6 @@
 // What the tests of backups share: a resource to fill, an account with every kind of credential, and a look at what a
 // server has. It knows the executable only.
+import { Database } from 'bun:sqlite'
 import { expect } from 'bun:test'
 import type { RunningServer } from './executable.ts'
 
@@ -91,4 +92,14 @@ export function json(method: string, body: unknown): RequestInit {
 async function bodyOf(response: Response, status: number): Promise<Record<string, unknown>> {
   expect(response.status).toBe(status)
   return (await response.json()) as Record<string, unknown>
+}
+
+/** Makes the database so large that copying it takes a while. */
+export function fillLarge(path: string): void {
+  using database = new Database(path, { readwrite: true, create: false })
+  database.run('CREATE TABLE other (id INTEGER PRIMARY KEY, data BLOB)')
+  database.run(`INSERT INTO other (data)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+    SELECT randomblob(1000) FROM numbers`)
+  database.run('PRAGMA wal_checkpoint(TRUNCATE)')
 }

@@ -1,8 +1,16 @@
 // Backups that a server makes by itself: when, how many stay, what fails, and how it stops meanwhile.
 import { describe, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { NOTES, writeNote } from '../../support/backed-up.ts'
+import { fillLarge, NOTES, writeNote } from '../../support/backed-up.ts'
 import { makeFolder, runCommand, startServer, type RunningServer } from '../../support/executable.ts'
 
 const EVERY_SECOND = { HIPFLASK_BACKUP_EVERY: '1s' }
@@ -110,6 +118,32 @@ describe('HIPFLASK_BACKUP_EVERY', () => {
     expect(readdirSync(join(folder, 'data')).sort()).toEqual(['backups', 'hipflask.db', 'keys'])
   })
 
+  test('one that the system ends is a failure, not a wish', async () => {
+    const folder = makeFolder()
+    await using server = await startServer({ folder, resources: NOTES })
+    await server.stop()
+    fillLarge(join(folder, 'data/hipflask.db'))
+    await using again = await startServer({ folder, env: EVERY_SECOND })
+    const child = await childOf(again.pid)
+    process.kill(child, 'SIGKILL')
+    const [line] = await waitForLog(again, 'A backup failed')
+    expect(JSON.parse(line!)).toMatchObject({ level: 'error', problem: 'SIGKILL' })
+    expect(await writeNote(again, { client: 1, number: 1, text: 'one' })).toBe(201)
+  })
+
+  test('without its executable no backup can be made, and the server goes on', async () => {
+    const folder = makeFolder()
+    const program = join(folder, 'hipflask')
+    copyFileSync(join(import.meta.dir, '../../../dist/hipflask'), program)
+    // A copy in the place of the executable, so that it may go.
+    const under = ['bash', '-c', `shift; exec ${program} "$@"`, 'bash']
+    await using server = await startServer({ folder, under, resources: NOTES, env: EVERY_SECOND })
+    rmSync(program)
+    await waitForLog(server, 'A backup failed', 2)
+    expect(await writeNote(server, { client: 1, number: 1, text: 'one' })).toBe(201)
+    expect(await server.stop()).toBe(0)
+  })
+
   const refused: [env: Record<string, string>, message: RegExp][] = [
     [{ HIPFLASK_BACKUP_EVERY: '31d' }, /HIPFLASK_BACKUP_EVERY must be a time from 1s to 30d/],
     [{ HIPFLASK_BACKUP_EVERY: '1d', HIPFLASK_DATA: ':memory:' }, /of no use to a server in memory/],
@@ -122,6 +156,16 @@ describe('HIPFLASK_BACKUP_EVERY', () => {
     expect(stderr).toMatch(message)
   })
 })
+
+/** The process that a server has started; waits for one at most 10 seconds. */
+async function childOf(pid: number): Promise<number> {
+  for (let at = 0; at < 5000; at++) {
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+    if (child !== undefined) return Number(child)
+    await Bun.sleep(2)
+  }
+  throw new Error('The server started no process')
+}
 
 /** The files that servers say they have made. */
 function madeBy(servers: readonly RunningServer[]): string[] {

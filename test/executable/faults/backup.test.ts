@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { NOTES, readNotes, signUp, useCredentials, writeNote } from '../../support/backed-up.ts'
+import { fillLarge, NOTES, readNotes, signUp, useCredentials, writeNote } from '../../support/backed-up.ts'
 import { makeFolder, runCommand, startServer, type RunningServer } from '../../support/executable.ts'
 
 const CLIENTS = 8
@@ -455,7 +455,7 @@ describe('hipflask restore', () => {
 
   test('a signal ends it with nothing left behind', async () => {
     const folder = await filledFolder(1)
-    await fillLarge(join(folder, 'data/hipflask.db'))
+    fillLarge(join(folder, 'data/hipflask.db'))
     for (const [signal, exitCode] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
@@ -483,7 +483,7 @@ test('a file in the place of the folder is named', async () => {
 
 test('on a terminal it draws how far it is', async () => {
   const folder = await filledFolder(1)
-  await fillLarge(join(folder, 'data/hipflask.db'))
+  fillLarge(join(folder, 'data/hipflask.db'))
   const program = join(import.meta.dir, '../../../dist/hipflask')
   if (Bun.which('script') === null) return console.log('Skipped: there is no script(1) to make a terminal')
   const child = Bun.spawn(
@@ -536,17 +536,6 @@ async function fill(server: RunningServer, count: number): Promise<void> {
     })
     expect(response.status).toBe(201)
   }
-}
-
-/** Makes the database so large that copying it takes a while. */
-async function fillLarge(path: string): Promise<void> {
-  using database = new Database(path, { readwrite: true, create: false })
-  database.run('CREATE TABLE other (id INTEGER PRIMARY KEY, data BLOB)')
-  database.run(`INSERT INTO other (data)
-    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
-    SELECT randomblob(1000) FROM numbers`)
-  database.run('PRAGMA wal_checkpoint(TRUNCATE)')
-  await Promise.resolve()
 }
 
 async function oldDatabase(): Promise<Buffer> {
