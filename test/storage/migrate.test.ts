@@ -31,7 +31,7 @@ beforeEach(() => {
 })
 afterEach(() => database.close(true))
 
-const isOfTables = (statement: string) => !/_hipflask_(?:idempotency|secrets)/.test(statement)
+const isOfTables = (statement: string) => !/_hipflask_(?:idempotency|secrets|time)/.test(statement)
 const schema = () => database.query('SELECT * FROM sqlite_schema ORDER BY rowid').values()
 const addRows = (count: number) => {
   const names = planMigration(database, []).undeclared
@@ -563,6 +563,6 @@ test('processes that start at once on a new file migrate it once', async () => {
     [0, '0\n', ''],
     [0, '0\n', ''],
     [0, '0\n', ''],
-    [0, '15\n', ''],
+    [0, '16\n', ''],
   ])
 })
