@@ -75,6 +75,8 @@ describe('two servers on one database', () => {
       ['keys', 'rotate'],
       ['user', 'list'],
       ['export', 'notes'],
+      ['backup', 'copy.db'],
+      ['backup', 'verify', 'copy.db'],
       ['migrate', 'up'],
       ['key', 'list'],
     ]
