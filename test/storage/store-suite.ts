@@ -662,7 +662,11 @@ function watchTests(current: Current): void {
 /** What is remembered of a row here is all of it, so that it can be held against the row as it is read. */
 function rememberRows(store: Store, table: string) {
   const recall = store.remember(table, (row) => ({ text: JSON.stringify(row) }))
-  return async (id: Id) => (await recall(id))?.text
+  // What is read once need not be kept.
+  return async (id: Id) => {
+    await recall(id)
+    return (await recall(id))?.text
+  }
 }
 
 async function rowText(store: Store, table: string, id: Id): Promise<string | undefined> {
@@ -734,7 +738,9 @@ function rememberTests(current: Current): void {
       current().remember('books', (row) => ({ text: String(row['code']) })),
       current().remember('books', (row) => ({ text: String(row._version) })),
     ]
-    expect([(await code(1))?.text, (await version(1))?.text]).toEqual(['a', '1'])
+    for (let time = 0; time < 3; time++) {
+      expect([(await code(1))?.text, (await version(1))?.text]).toEqual(['a', '1'])
+    }
     await add(current(), rename)
     expect([(await code(1))?.text, (await version(1))?.text]).toEqual(['renamed', '2'])
   })

@@ -1,4 +1,4 @@
-// What was made of the rows that are read most, so that reading them again costs neither a statement nor the making.
+// What was made of rows that are read again and again, so that reading them again costs neither a statement nor the making.
 // It is checked against the read transaction of the moment: nobody gets what that would not give too.
 import type { Id, Made, Row } from '../store.ts'
 import type { Changes } from './changes.ts'
@@ -7,6 +7,8 @@ import type { ReadTurn } from './read-turn.ts'
 /** How much is kept at once, of all tables: things, and characters of text. */
 export const KEPT_MAX = 4096
 export const KEPT_CHARACTERS_MAX = 2 * 1024 * 1024
+/** Ids of rows that were read once, by what is made of them; beyond them all are forgotten. */
+export const SEEN_MAX = 1024
 
 export interface KeptOptions {
   turn: ReadTurn
@@ -57,6 +59,7 @@ export function createKept({ turn, changes, get }: KeptOptions) {
 
   return <T extends Made>(table: string, make: (row: Row) => T) => {
     const things = new Map<Id, T>()
+    const seen = new Set<Id>()
     kept.set(table, [...(kept.get(table) ?? []), things])
     return (id: Id): T | undefined => {
       const foreign = changes.countForeign()
@@ -68,7 +71,12 @@ export function createKept({ turn, changes, get }: KeptOptions) {
       const row = get(table, id)
       if (row === undefined) return undefined
       const made = make(row)
-      keep(things, id, made)
+      // Most rows of a large table are read once in a long time: keeping them would cost memory and serve nobody.
+      if (seen.delete(id)) keep(things, id, made)
+      else {
+        if (seen.size === SEEN_MAX) seen.clear()
+        seen.add(id)
+      }
       return made
     }
   }
