@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openDatabase } from '../../src/storage/sqlite/database.ts'
 import { createSlowStatements, SLOW_STATEMENT_MS } from '../../src/storage/sqlite/slow-statements.ts'
 import type { SlowStatement } from '../../src/storage/sqlite/slow-statements.ts'
-import { createSqliteStore } from '../../src/storage/sqlite/store.ts'
+import { createSqliteStore, SCANNED_ROWS_MAX } from '../../src/storage/sqlite/store.ts'
 import { applyMigration } from '../../src/storage/migrate.ts'
 import type { Table } from '../../src/storage/store.ts'
 
@@ -60,6 +60,25 @@ describe.each(['file', ':memory:'])('in a database that is %s', (kind) => {
     await store.stop()
     expect(told).toEqual([])
   })
+})
+
+test('a statement that takes long on another thread is told too', async () => {
+  const path = join(folder, 'large.db')
+  const told: SlowStatement[] = []
+  const database = openDatabase({ path, durability: 'normal' })
+  applyMigration(database, [ITEMS], undefined)
+  database.run(`
+    WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT ${SCANNED_ROWS_MAX + 1})
+    INSERT INTO items (_version, name) SELECT 1, hex(zeroblob(500)) FROM numbers`)
+  const store = createSqliteStore({ database, tables: [ITEMS], onSlow: (one) => told.push(one) })
+  const contained = Array.from({ length: 20 }, (_, index) => ({ name: { contains: `${SECRET}${index}` } }))
+  expect(await store.list({ table: 'items', where: { or: contained }, limit: 10 })).toEqual([])
+  for (let turn = 0; told.length < 1 && turn < 300; turn++) await Bun.sleep(10)
+  await store.stop()
+  expect(told).toHaveLength(1)
+  expect(told[0]!.milliseconds).toBeGreaterThanOrEqual(SLOW_STATEMENT_MS)
+  expect(told[0]!.plan?.join()).toMatch(/SCAN items/)
+  expect(JSON.stringify(told)).not.toContain(SECRET)
 })
 
 test('a clean stop leaves no log behind although plans were asked for', async () => {
