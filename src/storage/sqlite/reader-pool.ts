@@ -32,14 +32,13 @@ interface Reader {
   isReady: boolean
 }
 
+type OnDone = (sql: string, milliseconds: number) => void
+
 /**
  * Threads are started when they are first needed. The path is that of a file. `onDone` is told how long each statement
  * took.
  */
-export function createReaderPool(
-  path: string,
-  onDone: (sql: string, milliseconds: number) => void = () => {},
-): ReaderPool {
+export function createReaderPool(path: string, onDone: OnDone = () => {}): ReaderPool {
   const waiting: Read[] = []
   const readers = new Set<Reader>()
   let isStopped = false
@@ -82,7 +81,8 @@ export function createReaderPool(
     const idle = [...readers].filter(({ read }) => read === undefined)
     if (waiting.length > idle.length && readers.size < READERS_MAX)
       readers.add(startReader(path, { take, end }))
-    if (idle.length === readers.size) onIdle?.()
+    // One that is still opening the database reads it too.
+    if (idle.every(({ isReady }) => isReady) && idle.length === readers.size) onIdle?.()
   }
 
   return {
@@ -100,10 +100,23 @@ export function createReaderPool(
       onIdle = idle.resolve
       next()
       // `terminate` would wait for a statement as long as it takes, so it is not waited for.
-      await Promise.race([idle.promise, Bun.sleep(STOP_WAIT_MS)])
+      const closed = idle.promise.then(() => Promise.all([...readers].map(close)))
+      await Promise.race([closed, Bun.sleep(STOP_WAIT_MS)])
       for (const reader of readers) end(reader, new Error('Stopped'))
     },
   }
+}
+
+/**
+ * Lets it close the database, and resolves when it has: where a thread ends with it open, that takes a lock for a
+ * moment, which whoever empties the log then meets.
+ */
+function close(reader: Reader): Promise<unknown> {
+  const { promise, resolve } = Promise.withResolvers<unknown>()
+  reader.read = { task: 'close', resolve, reject: resolve }
+  reader.worker.ref()
+  reader.worker.postMessage('close' satisfies ReaderRequest)
+  return promise
 }
 
 interface ReaderEvents {

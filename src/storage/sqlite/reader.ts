@@ -8,8 +8,8 @@ import type { ListPlan } from '../compile.ts'
 /** What the pool sends: first the database, then one statement at a time. */
 export type ReaderRequest = { path: string } | ReaderTask
 
-/** Rows, or what SQLite would do to get them. */
-export type ReaderTask = ListPlan | { explain: string }
+/** Rows, what SQLite would do to get them, or the end. */
+export type ReaderTask = ListPlan | { explain: string } | 'close'
 
 /** What it gets back for each statement. Errors of the engine are told by their codes, since no class crosses over. */
 export type ReaderAnswer =
@@ -34,6 +34,11 @@ self.onmessage = ({ data }: MessageEvent<ReaderRequest>) => {
 
 function answer(request: ReaderRequest): ReaderAnswer {
   try {
+    if (request === 'close') {
+      statements?.finalize()
+      database?.close(true)
+      return { rows: [], times: [] }
+    }
     if ('path' in request) {
       database = openReader(request.path)
       statements = createStatements({

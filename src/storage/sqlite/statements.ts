@@ -14,6 +14,8 @@ export interface Statements {
   insert(statement: SqlStatement): number
   /** Runs the parts until there are enough rows. */
   inTurn(plan: ListPlan): RawRow[]
+  /** Gives all of them back, before the connection is closed. */
+  finalize(): void
 }
 
 export interface StatementsOptions {
@@ -60,6 +62,10 @@ export function createStatements({ database, onDone, clock }: StatementsOptions)
     first: (statement) => run(statement, runFirst) ?? undefined,
     all,
     insert: (statement) => run(statement, runInsert),
+    finalize() {
+      for (const statement of prepared.values()) statement.finalize()
+      prepared.clear()
+    },
     inTurn({ parts, limit }) {
       const [first] = parts
       if (first === undefined) return []
