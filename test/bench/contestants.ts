@@ -97,12 +97,20 @@ async function contestant(name: Name, executable: string, folder: string): Promi
   return { name, executable, folder, size: (await stat(executable)).size }
 }
 
-/** Starts it on a free port with the data that its folder has; throws with its output where it does not get ready. */
-export async function start({ name, executable, folder }: Contestant): Promise<Running> {
+/**
+ * Starts it on a free port with the data that its folder has; throws with its output where it does not get ready. With
+ * `isQuiet` hipflask logs no request, nor its address.
+ */
+export async function start(
+  { name, executable, folder }: Contestant,
+  { isQuiet = false } = {},
+): Promise<Running> {
   const startedAt = performance.now()
-  const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', '0'] : [executable], {
+  const port = isQuiet ? freePort() : 0
+  const quiet = isQuiet ? { HIPFLASK_LOG_LEVEL: 'warn' } : {}
+  const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', `${port}`] : [executable], {
     cwd: folder,
-    env: { NODE_ENV: 'production', HOME: folder, ...PRODUCTION, ...ADMINISTRATOR },
+    env: { NODE_ENV: 'production', HOME: folder, ...PRODUCTION, ...ADMINISTRATOR, ...quiet },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'inherit',
@@ -114,7 +122,7 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
     children.delete(child)
   }
   try {
-    const url = await addressOf(child)
+    const url = isQuiet ? await untilAnswered(`http://127.0.0.1:${port}`) : await addressOf(child)
     const response = await fetch(`${url}/health/ready`)
     if (!response.ok) throw new Error(`${name} is not ready: ${response.status}`)
     return {
@@ -129,6 +137,23 @@ export async function start({ name, executable, folder }: Contestant): Promise<R
     await stop()
     throw error
   }
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } })
+  listener.stop(true)
+  return listener.port
+}
+
+async function untilAnswered(url: string): Promise<string> {
+  const end = performance.now() + START_TIMEOUT_MS
+  for (let isReady = false; !isReady && performance.now() < end; await Bun.sleep(5)) {
+    isReady = await fetch(`${url}/health/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  }
+  return url
 }
 
 /** The address on the first line that has one. What follows is read and forgotten, as a collector of logs reads it. */
