@@ -4,6 +4,9 @@ import { isatty } from 'node:tty'
 import { runProgram } from './cli/program.ts'
 import { provideModule } from './rest/virtual-module.ts'
 
+/** How long the last lines of a server wait for their reader. */
+const LOG_WAIT_MS = 1000
+
 provideModule()
 
 let isServing = false
@@ -41,7 +44,9 @@ const exitCode = await runProgram(process.argv.slice(2), {
 })
 
 // What is written to a pipe waits for its reader; exit only when all of it is out (an empty write does not tell).
-await Promise.all(
+const isOut = Promise.all(
   [process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.end(done))),
 )
+// A server has ended also where whoever should read its log takes nothing.
+await (isServing ? Promise.race([isOut, Bun.sleep(LOG_WAIT_MS)]) : isOut)
 process.exit(exitCode)
