@@ -52,8 +52,10 @@ export default defineResource({
 const ACCOUNT = { email: 'root@example.com', password: 'purple staple lemon' }
 const ADMINISTRATOR = { HIPFLASK_ADMIN_EMAIL: ACCOUNT.email, HIPFLASK_ADMIN_PASSWORD: ACCOUNT.password }
 
-/** As a server is run that has much to do: each request is logged. All of the load comes from one address. */
+/** As a server is run that has much to do. All of the load comes from one address. */
 const PRODUCTION = { HIPFLASK_ENV: 'production', HIPFLASK_RATE_LIMIT: 'off' }
+/** No line for each request, which the rival does not write either. */
+const QUIET = { HIPFLASK_LOG_LEVEL: 'warn' }
 
 const READER = { name: 'Reader', email: 'reader@example.com', password: ACCOUNT.password }
 
@@ -98,19 +100,19 @@ async function contestant(name: Name, executable: string, folder: string): Promi
 }
 
 /**
- * Starts it on a free port with the data that its folder has; throws with its output where it does not get ready. With
- * `isQuiet` hipflask logs no request, nor its address.
+ * Starts it on a free port with the data that its folder has; throws with its output where it does not get ready. Only
+ * with `isLogging` hipflask logs each request, and its address.
  */
 export async function start(
   { name, executable, folder }: Contestant,
-  { isQuiet = false } = {},
+  { isLogging = false } = {},
 ): Promise<Running> {
+  const isQuiet = name === 'hipflask' && !isLogging
   const startedAt = performance.now()
   const port = isQuiet ? freePort() : 0
-  const quiet = isQuiet ? { HIPFLASK_LOG_LEVEL: 'warn' } : {}
   const child = Bun.spawn(name === 'hipflask' ? [executable, 'serve', '--port', `${port}`] : [executable], {
     cwd: folder,
-    env: { NODE_ENV: 'production', HOME: folder, ...PRODUCTION, ...ADMINISTRATOR, ...quiet },
+    env: { NODE_ENV: 'production', HOME: folder, ...PRODUCTION, ...ADMINISTRATOR, ...(isQuiet ? QUIET : {}) },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'inherit',
@@ -147,7 +149,7 @@ function freePort(): number {
 
 async function untilAnswered(url: string): Promise<string> {
   const end = performance.now() + START_TIMEOUT_MS
-  for (let isReady = false; !isReady && performance.now() < end; await Bun.sleep(5)) {
+  for (let isReady = false; !isReady && performance.now() < end; await Bun.sleep(1)) {
     isReady = await fetch(`${url}/health/ready`).then(
       ({ ok }) => ok,
       () => false,
