@@ -68,7 +68,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
 
   return (credentials) => {
-    const { authorization, apiKey, address, claim } = credentials
+    const { authorization, apiKey } = credentials
     if (authorization === null && apiKey === null) return ANONYMOUS
     const known = authorization === null || apiKey !== null ? undefined : cache.get(authorization)
     if (known !== undefined) return known
@@ -79,8 +79,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       case 'bearer':
         return learn(authorization, value, credentials)
       case 'basic':
-        claim?.()
-        return verifyBasic(value, address()).then((user) => userPrincipal(user, null))
+        return verifyBasic(value, credentials).then((user) => userPrincipal(user, null))
       default:
         throw unknownScheme()
     }

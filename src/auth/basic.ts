@@ -1,6 +1,7 @@
 // Basic credentials (RFC 7617). A password is verified once and then known for a minute by a keyed digest, so that a
 // client that sends it with every request does not cost a hash each time. No password is kept.
 import { createHmac, randomBytes } from 'node:crypto'
+import type { Credentials } from '../access/principal.ts'
 import type { Store } from '../storage/store.ts'
 import { setBounded } from './bounded-map.ts'
 import { BASIC_CHALLENGE } from '../http/problem.ts'
@@ -17,11 +18,14 @@ export interface BasicOptions {
   monotonic?: () => number
 }
 
+/** Where a credential comes from, and what is called before one that is not known costs anything. */
+type Sender = Pick<Credentials, 'address' | 'claim'>
+
 /**
- * The account of what follows the scheme in the header, sent from this address. Throws AppError `invalid_credentials`,
- * `rate_limited` or `unavailable`.
+ * The account of what follows the scheme in the header. Throws AppError `invalid_credentials`, `rate_limited` or
+ * `unavailable`, and what `claim` throws.
  */
-export type BasicVerifier = (encoded: string, address: string) => Promise<User>
+export type BasicVerifier = (encoded: string, sender: Sender) => Promise<User>
 
 /** How long a verified password is known. */
 export const BASIC_CACHE_MS = 60_000
@@ -38,44 +42,64 @@ export function createBasicVerifier({
 }: BasicOptions): BasicVerifier {
   // Of this process alone, so that a dump of the cache can't be searched with a dictionary elsewhere.
   const key = randomBytes(KEY_BYTES)
-  const verifiedAt = new Map<string, number>()
+  const verified = new Map<string, Verified>()
   const underWay = new Map<string, Promise<User>>()
 
-  // The stored hash is part of the digest: a changed password is unknown at once.
-  const digestOf = ({ email, password }: Credential, user: User | undefined) =>
+  const digestOf = ({ email, password }: Credential) =>
     createHmac('sha256', key)
-      .update(JSON.stringify([email, password, user?.password_hash ?? null]))
+      .update(JSON.stringify([email, password]))
       .digest('base64')
-  const isKnown = (digest: string): boolean =>
-    monotonic() - (verifiedAt.get(digest) ?? -Infinity) < BASIC_CACHE_MS
-  // Equal requests at once share one hash.
-  const verify = (digest: string, credential: Credential, address: string): Promise<User> => {
-    const running = underWay.get(digest)
+  const isFresh = (digest: string): boolean =>
+    monotonic() - (verified.get(digest)?.atMs ?? -Infinity) < BASIC_CACHE_MS
+  // Equal requests at once share one hash, unless the stored one was changed between them.
+  const verify = (digest: string, attempt: Attempt): Promise<User> => {
+    const { credential, user, address } = attempt
+    const name = `${digest} ${user?.password_hash ?? ''}`
+    const running = underWay.get(name)
     if (running !== undefined) return running
     const started = signIn({ ...credential, address, method: 'basic', challenge: BASIC_CHALLENGE }).finally(
-      () => underWay.delete(digest),
+      () => underWay.delete(name),
     )
-    underWay.set(digest, started)
+    underWay.set(name, started)
     return started
   }
 
-  return async (encoded, address) => {
+  return async (encoded, { address, claim }) => {
     const credential = parseBasic(encoded)
     if (credential === undefined) {
-      audit('login.failed', { method: 'basic', ip: address, reason: 'malformed credential' })
+      claim?.()
+      audit('login.failed', { method: 'basic', ip: address(), reason: 'malformed credential' })
       throw invalidCredentials(BASIC_CHALLENGE)
     }
+    const digest = digestOf(credential)
+    const mayBeKnown = isFresh(digest)
+    if (!mayBeKnown) claim?.()
     let user = await findByEmail(store, credential.email)
-    if (user === undefined || !isKnown(digestOf(credential, user))) {
-      const verified = await verify(digestOf(credential, user), credential, address)
-      setBounded(verifiedAt, [digestOf(credential, verified), monotonic()], BASIC_CACHE_MAX)
+    // The hash that is stored counts: a changed password is unknown at once.
+    const isKnown = user !== undefined && isFresh(digest) && verified.get(digest)?.hash === user.password_hash
+    if (user === undefined || !isKnown) {
+      if (mayBeKnown) claim?.()
+      const found = await verify(digest, { credential, user, address: address() })
+      setBounded(verified, [digest, { hash: found.password_hash, atMs: monotonic() }], BASIC_CACHE_MAX)
       // The hash may have waited its turn for seconds; what happened to the account meanwhile counts.
       user = await findByEmail(store, credential.email)
-      if (user?.password_hash !== verified.password_hash) throw invalidCredentials(BASIC_CHALLENGE)
+      if (user?.password_hash !== found.password_hash) throw invalidCredentials(BASIC_CHALLENGE)
     }
     if (user.disabled) throw invalidCredentials(BASIC_CHALLENGE)
     return user
   }
+}
+
+/** The stored hash that a password was found right for, and when. */
+interface Verified {
+  hash: string | null
+  atMs: number
+}
+
+interface Attempt {
+  credential: Credential
+  user: User | undefined
+  address: string
 }
 
 interface Credential {

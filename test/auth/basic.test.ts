@@ -154,7 +154,7 @@ describe('a verified password', () => {
     const passwords = { ...accounts.passwords, verify: () => Promise.resolve(++checked > 0) }
     const signIn = createSignIn({ store: accounts.store, passwords, limits, audit: () => undefined })
     const verify = createBasicVerifier({ store: accounts.store, audit: () => undefined, signIn })
-    const attempt = () => verify(encode(`${email}:${PASSWORD}`), '127.0.0.1')
+    const attempt = () => verify(encode(`${email}:${PASSWORD}`), { address: () => '127.0.0.1' })
     await attempt()
     setSystemTime(Date.now() + 3_600_000)
     await attempt()
@@ -173,7 +173,8 @@ describe('a verified password', () => {
       signIn,
       monotonic: () => 0,
     })
-    const attempt = (password: string) => verify(encode(`${email}:${password}`), '127.0.0.1')
+    const attempt = (password: string) =>
+      verify(encode(`${email}:${password}`), { address: () => '127.0.0.1' })
     for (let index = 0; index <= BASIC_CACHE_MAX; index++) await attempt(`password ${index}`)
     expect(checked).toBe(BASIC_CACHE_MAX + 1)
     await attempt(`password ${BASIC_CACHE_MAX}`)

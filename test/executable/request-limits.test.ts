@@ -267,6 +267,45 @@ describe('credentials', () => {
     )
   })
 
+  test('a password that was found right within the last minute is a known one, also where its network is used up', async () => {
+    const address = freshAddress()
+    await signUp('hal')
+    const { authorization } = basic('hal@example.com', PASSWORD)
+    const headers = { ...from(address), authorization }
+    expect((await server.fetch(ITEMS, { headers })).status).toBe(200)
+    await useUp(address)
+    expect((await server.fetch(ITEMS, { headers: from(address) })).status).toBe(429)
+    const answer = await server.fetch(ITEMS, { headers })
+    expect([answer.status, answer.headers.get('ratelimit')]).toEqual([
+      200,
+      expect.stringMatching(/^"default";r=4;/),
+    ])
+    // A wrong one is not looked at there, nor a right one that was not sent yet.
+    const ida = await signUp('ida')
+    const unknown = [basic('hal@example.com', `${PASSWORD}!`), basic('ida@example.com', PASSWORD)]
+    const looks = () => server.log().filter((line) => line.includes('login.failed')).length
+    const before = looks()
+    for (const credential of unknown) {
+      const response = await server.fetch(ITEMS, { headers: { ...from(address), ...credential } })
+      expect(response.status).toBe(429)
+    }
+    expect(looks()).toBe(before)
+    // A changed password is no longer known.
+    const change = { current_password: PASSWORD, new_password: `${PASSWORD} 2` }
+    const elsewhere = from(freshAddress())
+    const sent = basic('ida@example.com', PASSWORD)
+    expect((await server.fetch(ITEMS, { headers: { ...elsewhere, ...sent } })).status).toBe(200)
+    await useUp(elsewhere['x-forwarded-for'])
+    expect((await server.fetch(ITEMS, { headers: { ...elsewhere, ...sent } })).status).toBe(200)
+    const changed = await server.fetch('/auth/password', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...from(freshAddress()), ...ida },
+      body: JSON.stringify(change),
+    })
+    expect(changed.status).toBe(204)
+    expect((await server.fetch(ITEMS, { headers: { ...elsewhere, ...sent } })).status).toBe(429)
+  })
+
   test('a body is not waited for where the request is refused', async () => {
     const address = freshAddress()
     await useUp(address)
