@@ -1,6 +1,7 @@
 // The command line: which commands there are, their help, and how a failure becomes a message and an exit code.
 import { Command as Parser, CommanderError, Option } from 'commander'
 import { nearest } from '../core/nearest.ts'
+import { OIDC_PARTS, oidcVariable } from '../config/oidc.ts'
 import {
   describeFallback,
   flagOf,
@@ -119,7 +120,8 @@ function addCommand(
   { name, summary, examples, positional = [], options = [], run }: Command,
   { io, finish }: { io: Io; finish: (exitCode: number) => void },
 ): void {
-  const child = parser.command(name).description(summary).addHelpText('after', examplesText(examples))
+  const child = parser.command(name).description(summary)
+  child.addHelpText('after', `${variablesText()}\n${examplesText(examples)}`)
   for (const one of positional) child.argument(`[${one.name}]`, one.summary)
   for (const one of options) child.option(one.flags, one.summary)
   child.action(async () => {
@@ -136,7 +138,7 @@ function addHelpCommand(parser: Parser): void {
     .argument('[command]', 'Its name')
   child.addHelpText(
     'after',
-    examplesText([{ line: 'hipflask help config', does: 'as hipflask config --help' }]),
+    `${variablesText()}\n${examplesText([{ line: 'hipflask help config', does: 'as hipflask config --help' }])}`,
   )
   child.action((name?: string) => {
     if (name === undefined) return parser.help()
@@ -176,6 +178,19 @@ function usageMessage(text: string, parser: Parser): string {
   const near = nearest(name, kind === 'command' ? parser.commands.map((one) => one.name()) : flagsOf(parser))
   if (near === name) return `Option '${name}' is one of another command\n`
   return `Unknown ${kind} '${name}'${near === undefined ? '' : `, did you mean ${near}?`}\n`
+}
+
+/** The settings that are no options, for a command line shows them to all and can't name a provider. */
+function variablesText(): string {
+  const secrets = settingNames.filter((name) => settingOf(name).isSecret === true)
+  const described = secrets.map((name) => [variableOf(name), settingOf(name).doc] as const)
+  const providers = OIDC_PARTS.map((part) => oidcVariable('<NAME>', part))
+  const width = Math.max(...described.map(([variable]) => variable.length))
+  const lines = [
+    ...described.map(([variable, doc]) => `  ${variable.padEnd(width)}  ${doc}`),
+    ...providers.map((variable) => `  ${variable}`),
+  ]
+  return `\nBy variable alone (a secret also by a file, which its name with _FILE behind it names):\n${lines.join('\n')}`
 }
 
 function flagsOf(parser: Parser): string[] {

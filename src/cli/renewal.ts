@@ -1,5 +1,5 @@
-// `hipflask serve` with a certificate: on SIGHUP the two files are read anew, as other servers do it. Where they are no
-// good the old certificate stays.
+// `hipflask serve` on SIGHUP: the two files of TLS are read anew, as other servers do it. Where they are no good the old
+// certificate stays; without TLS nothing changes.
 import type { Config } from '../config/settings.ts'
 import { loadTls, type Tls } from '../config/tls.ts'
 import type { Logger } from '../core/logger.ts'
@@ -27,7 +27,8 @@ export function renewOnHangup({ config, logger, server }: RenewalOptions): Promi
     checkValidity(tls, logger)
   }
   process.on('SIGHUP', () => {
-    renewing = renewing.then(renew)
+    if (config.tlsCert === undefined) logger.info('SIGHUP: there is no TLS certificate to read anew')
+    else renewing = renewing.then(renew)
   })
   return lost.promise
 }

@@ -109,8 +109,7 @@ async function serveUntilSignal({
   })
   const backups = scheduleBackups({ config, flags, io, logger })
   // On a terminal the signal says that it is closed.
-  const lost =
-    tls !== undefined && io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
+  const lost = io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
   const signal = await Promise.race([stopped, ...lost])
   logger.info(`Stopping on ${signal}: requests under way are finished first`)
   const drainMs = config.drainSeconds * 1000

@@ -6,25 +6,36 @@ export interface DotenvEntry {
   value: string | undefined
 }
 
+/** A line that is neither an entry nor empty nor a comment. */
+export interface StrayLine {
+  /** From 1. */
+  line: number
+  text: string
+}
+
 const ENTRY = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' }
 
 /**
  * Reads `NAME=value` lines: `export` before a name, comments after `#`, single quotes (taken as they are), double
- * quotes (with \n, \r, \t, \", \\). Nothing is expanded. What is not such a line is skipped, and so are the further
- * lines of a quoted value that spans several, which other programs allow.
+ * quotes (with \n, \r, \t, \", \\). Nothing is expanded. What is not such a line is stray; the further lines of a
+ * quoted value that spans several, which other programs allow, are skipped.
  */
-export function parseDotenv(text: string): DotenvEntry[] {
+export function parseDotenv(text: string): { entries: DotenvEntry[]; strays: StrayLine[] } {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
   const entries: DotenvEntry[] = []
+  const strays: StrayLine[] = []
   for (let at = 0; at < lines.length; at++) {
     const [, name, rest] = ENTRY.exec(lines[at]!) ?? []
-    if (name === undefined || rest === undefined) continue
+    if (name === undefined || rest === undefined) {
+      if (/^\s*[^\s#]/.test(lines[at]!)) strays.push({ line: at + 1, text: lines[at]! })
+      continue
+    }
     const value = valueOf(rest)
     entries.push({ name, value })
     if (value === undefined) at = closingLine(lines, at, rest[0]!)
   }
-  return entries
+  return { entries, strays }
 }
 
 function valueOf(rest: string): string | undefined {

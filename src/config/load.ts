@@ -66,6 +66,8 @@ const PAIRS = [
   ['adminEmail', 'adminPassword'],
   ['tlsCert', 'tlsKey'],
 ] as const satisfies readonly (readonly [SettingName, SettingName])[]
+/** A line that was meant to set something: `HIPFLASK_ENV: production`. */
+const STRAY_SETTING = /^\s*(?:export\s+)?["']?HIPFLASK/
 const DOTENV_BYTES_MAX = 64 * 1024
 const SECRET_FILE_BYTES_MAX = 4096
 
@@ -75,7 +77,12 @@ const SECRET_FILE_BYTES_MAX = 4096
  */
 export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOptions): LoadedConfig {
   const problems: string[] = []
-  const fileEntries = parseDotenv(dotenv).filter(({ name }) => name.startsWith(PREFIX) || name === 'PORT')
+  const { entries, strays } = parseDotenv(dotenv)
+  // Without the line itself, which may hold a secret.
+  for (const { line } of strays.filter(({ text }) => STRAY_SETTING.test(text))) {
+    problems.push(`Line ${line} of .env begins as a setting, but is not of the form ${PREFIX}NAME=value`)
+  }
+  const fileEntries = entries.filter(({ name }) => name.startsWith(PREFIX) || name === 'PORT')
   for (const { name, value } of fileEntries) {
     if (value === undefined) problems.push(`${name} in .env has a quote that is not closed on its line`)
   }
@@ -242,7 +249,7 @@ function remedyFor(name: string): string {
     ...KNOWN_NAMES.map((known) => known.slice(PREFIX.length)),
     ...(oidc === undefined ? [] : [oidc]),
   ])
-  return near === undefined ? 'hipflask config lists those there are' : `did you mean ${PREFIX}${near}?`
+  return near === undefined ? 'hipflask help config lists those there are' : `did you mean ${PREFIX}${near}?`
 }
 
 function faults(problems: readonly string[]): StartError {

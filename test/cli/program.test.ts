@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Arguments, Command } from '../../src/cli/command.ts'
-import { settingNames, flagOf, settingOf } from '../../src/config/settings.ts'
+import { settingNames, flagOf, settingOf, variableOf } from '../../src/config/settings.ts'
 import { StartError } from '../../src/core/errors.ts'
 import { version as VERSION } from '../../src/core/version.ts'
 import { run } from './run.ts'
@@ -144,6 +144,8 @@ describe('help', () => {
     'of %s has examples and every setting',
     async (name) => {
       const { exitCode, stdout } = await run(`${name} --help`)
+      for (const setting of settingNames) expect(stdout.replace(/\s+/g, ' ')).toContain(variableOf(setting))
+      expect(stdout).toContain('HIPFLASK_OIDC_<NAME>_ISSUER')
       expect(exitCode).toBe(0)
       expect(stdout).toStartWith(`Usage: hipflask ${name}`)
       expect(stdout).toMatch(new RegExp(`\nExamples:\n  hipflask (help )?${name}`))

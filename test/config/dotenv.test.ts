@@ -58,13 +58,22 @@ const CASES: [string, [string, string | undefined][]][] = [
 
 describe('an .env file', () => {
   test.each(CASES)('%p', (text, entries) => {
-    expect(parseDotenv(text).map(({ name, value }) => [name, value])).toEqual(entries)
+    expect(parseDotenv(text).entries.map(({ name, value }) => [name, value])).toEqual(entries)
+  })
+
+  test('tells the lines that are nothing of all this, by number', () => {
+    const text = '\uFEFFA: 1\n\n# B\n  # C\nexport D\nE="\ninside\n"\nF=1\r\n G-H=1\r\n'
+    expect(parseDotenv(text).strays).toEqual([
+      { line: 1, text: 'A: 1' },
+      { line: 5, text: 'export D' },
+      { line: 10, text: ' G-H=1' },
+    ])
   })
 
   test('of 64 KiB of quotes that nobody closes is read in linear time', () => {
     const text = 'A="\n'.repeat(16 * 1024)
     const started = performance.now()
-    expect(parseDotenv(text).length).toBeGreaterThan(0)
+    expect(parseDotenv(text).entries.length).toBeGreaterThan(0)
     expect(performance.now() - started).toBeLessThan(2000)
   })
 })

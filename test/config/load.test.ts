@@ -304,9 +304,9 @@ describe('a problem', () => {
       'HIPFLASK_ALLOWED_HOST',
       ['HIPFLASK_ALLOWED_HOST is not a setting, did you mean HIPFLASK_ALLOWED_HOSTS?'],
     ],
-    ['HIPFLASK_WORKERS', ['HIPFLASK_WORKERS is not a setting, hipflask config lists those there are']],
+    ['HIPFLASK_WORKERS', ['HIPFLASK_WORKERS is not a setting, hipflask help config lists those there are']],
     ['HIPFLASK_PORT_FILE', ['HIPFLASK_PORT_FILE is not a setting, only secrets may come from a file']],
-    ['HIPFLASK_', ['HIPFLASK_ is not a setting, hipflask config lists those there are']],
+    ['HIPFLASK_', ['HIPFLASK_ is not a setting, hipflask help config lists those there are']],
     [
       'HIPFLASK_ADMIN_EMAIL',
       [
@@ -328,6 +328,30 @@ describe('a problem', () => {
   test('with an unknown name is one even if it is empty', () => {
     expect(problems({ env: { HIPFLASK_POT: '' } })).toHaveLength(1)
   })
+
+  test.each([
+    'HIPFLASK_ENV: canary',
+    'HIPFLASK_ENV canary',
+    'HIPFLASK_ENV',
+    'HIPFLASK-ENV=canary',
+    'HIPFLASK_EN V=canary',
+    ' export HIPFLASK_ENV:canary',
+    '"HIPFLASK_ENV"=canary',
+  ])('is the line %j of .env, told by its number without its text', (line) => {
+    expect(problems({ env: {}, dotenv: `# first\nOTHER: 1\n${line}\nexport HIPFLASK_PORT=1` })).toEqual([
+      'Line 3 of .env begins as a setting, but is not of the form HIPFLASK_NAME=value',
+    ])
+  })
+
+  test.each(['export HIPFLASK_ENV = staging', '  HIPFLASK_ENV="staging" # for now'])(
+    'is not the line %j of .env',
+    (dotenv) => expect(loadConfig({ env: {}, dotenv }).config.env).toBe('staging'),
+  )
+
+  test.each(['# HIPFLASK_ENV: staging', 'A="\nHIPFLASK_ENV: staging\n"', 'OTHER: HIPFLASK_ENV'])(
+    'is not what %j says to others',
+    (dotenv) => expect(loadConfig({ env: {}, dotenv }).config.env).toBe('development'),
+  )
 
   test('does not hide the others', () => {
     const env = {

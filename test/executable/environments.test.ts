@@ -227,6 +227,12 @@ describe('production', () => {
     ['data that ends', { HIPFLASK_DATA: ':memory:' }, ['HIPFLASK_DATA is :memory:']],
     ['writes that may be lost', { HIPFLASK_DURABILITY: 'normal' }, ['HIPFLASK_DURABILITY is normal']],
     ['passwords to guess', { HIPFLASK_LOGIN_RATE_LIMIT: 'off' }, ['HIPFLASK_LOGIN_RATE_LIMIT is off']],
+    ['requests without end', { HIPFLASK_RATE_LIMIT: 'off' }, ['HIPFLASK_RATE_LIMIT is off']],
+    ['pages of any site', { HIPFLASK_CORS_ORIGINS: '*' }, ['HIPFLASK_CORS_ORIGINS is *']],
+    ['pages of one site not', { HIPFLASK_CORS_ORIGINS: 'https://app.example.com' }, []],
+    ['a document for all', { HIPFLASK_SWAGGER: 'on' }, ['HIPFLASK_SWAGGER is on']],
+    ['a document for administrators not', { HIPFLASK_SWAGGER: 'admin' }, []],
+    ['accounts for all not', { HIPFLASK_REGISTRATION: 'open' }, []],
     [
       'no administrator',
       { HIPFLASK_ADMIN_EMAIL: '', HIPFLASK_ADMIN_PASSWORD: '' },
