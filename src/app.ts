@@ -133,7 +133,8 @@ function openStore({ config, resources, logger, mayMigrate = false }: AppOptions
     const report = (message: string, cause: unknown) => logger.error(message, { cause })
     const onSlow = ({ sql, milliseconds, plan }: SlowStatement) =>
       logger.warn('Slow statement', { duration_ms: Math.round(milliseconds), sql, plan: plan?.join('; ') })
-    return createSqliteStore({ database, tables, report, onSlow })
+    const warn = (message: string) => logger.warn(message)
+    return createSqliteStore({ database, tables, report, warn, onSlow })
   } catch (error) {
     database.close(true)
     throw translateStartError(error, path)

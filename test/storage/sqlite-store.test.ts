@@ -133,6 +133,24 @@ describe('SQLite in a file, beyond the suite', () => {
     expect(await store.count('things')).toBe(10)
   })
 
+  test.each([
+    ['waits for another that works on the log for a moment', 100, 0],
+    ['says where another goes on, and leaves what it reads', 5_000, 1],
+  ])('stop %s', async (_, busyMs, warnings) => {
+    await store.stop()
+    const told: string[] = []
+    ;({ store } = open(path, { warn: (message) => told.push(message) }))
+    using reader = new Database(path)
+    await store.commit([thing({})])
+    reader.run('BEGIN')
+    reader.query('SELECT count(*) FROM things').get()
+    const end = setTimeout(() => reader.run('COMMIT'), busyMs)
+    await store.stop()
+    clearTimeout(end)
+    expect(told).toEqual(Array(warnings).fill(expect.stringContaining('was not emptied')))
+    expect(statSync(`${path}-wal`).size > 0).toBe(warnings > 0)
+  })
+
   test('stop leaves nothing in the log, also while another process reads', async () => {
     using reader = new Database(path)
     reader.query('SELECT count(*) FROM things').get()

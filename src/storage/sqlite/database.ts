@@ -16,7 +16,7 @@ import {
 import { dirname } from 'node:path'
 import { StartError } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
-import { damaged, lostLog, translateStartError } from './errors.ts'
+import { damaged, isLocked, lostLog, translateStartError } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
 import { type LogIndex, hasLost, hasUncopied, readLogIndex } from './log-index.ts'
 
@@ -72,14 +72,20 @@ export function openReader(path: string): Database {
   return database
 }
 
-/**
- * Copies the whole log into the file and empties it. Throws where other connections are at work, with SQLITE_BUSY.
- */
-export function emptyLog(database: Database): void {
-  database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+/** Copies the whole log into the file and empties it; false where other connections are at work. */
+export function emptyLog(database: Database): boolean {
+  try {
+    // A reader in the way is told by the answer alone, a writer by an error.
+    const [isBusy] = database.query('PRAGMA wal_checkpoint(TRUNCATE)').values()[0] ?? []
+    if (isBusy === 1) return false
+  } catch (error) {
+    if (isLocked(error)) return false
+    throw error
+  }
   // What the index says of the log is compared with it after a power cut: it must not be older than the log is short.
   const index = `${database.filename}-shm`
   if (existsSync(index)) syncEntry(index)
+  return true
 }
 
 /** Writes what is committed to an empty file. The connection itself may be in a transaction. */

@@ -26,6 +26,11 @@ import { createTotals } from './totals.ts'
 /** The largest table that the main thread reads without an index: such a read takes 1 to 2 ms. */
 export const SCANNED_ROWS_MAX = 20_000
 const SECRET_BYTES = 32
+/** How long a stop waits for others that read or write to let it empty the log. */
+const EMPTYING_MS_MAX = 500
+const EMPTYING_PAUSE_MS = 20
+const LOG_LEFT =
+  'The log of the database was not emptied, a read or another process works on it or its disk is full: nothing is lost, but it belongs to the database, and the next start reads the whole database'
 
 export interface SqliteStoreOptions {
   /** As `openDatabase` gives it, migrated to `tables`. The store closes it. */
@@ -33,6 +38,8 @@ export interface SqliteStoreOptions {
   tables: readonly Table[]
   /** Told of what is wrong with the file or its disk, each thing once. */
   report?: (message: string, cause: unknown) => void
+  /** Told of what the next start has to make up for. */
+  warn?: (message: string) => void
   /** Told of statements that took long. */
   onSlow?: (statement: SlowStatement) => void
   /** Monotonic milliseconds; the machine's where left out. */
@@ -44,7 +51,7 @@ const PROBE: SqlStatement = { sql: 'SELECT 1 FROM sqlite_schema LIMIT 1', parame
 
 /** Throws StartError where the database can't be written. */
 export function createSqliteStore(options: SqliteStoreOptions): Store {
-  const { database, report = () => {}, onSlow = () => {}, clock = () => performance.now() } = options
+  const { database, report = () => {}, warn, onSlow = () => {}, clock = () => performance.now() } = options
   const tables = withInternalTables(options.tables)
   const compiler = createCompiler(sqliteDialect, tables)
   const slow = createSlowStatements((sql) => pool?.read({ explain: sql }), onSlow)
@@ -105,7 +112,7 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
     stop: () => {
       stopping ??= Promise.all([groups.drain(), pool?.stop()]).then(() => {
         turn.retire()
-        close(database, condition)
+        return close(database, { condition, warn })
       })
       return stopping
     },
@@ -258,19 +265,37 @@ function createDecoder(tables: readonly Table[]): (table: string, raw: RawRow) =
   return (table, raw) => decoders.get(table)?.(raw) as Row
 }
 
-function close(database: Database, condition: Condition): void {
+interface Closing {
+  condition: Condition
+  warn?: ((message: string) => void) | undefined
+}
+
+async function close(database: Database, { condition, warn }: Closing): Promise<void> {
   try {
     if (condition.isDamaged()) return
     // Lets SQLite renew the statistics that it chooses indexes by, where they are out of date.
-    database.run('PRAGMA optimize')
+    optimize(database)
     // Nothing stays in the log: the database is one file, and the next start sees that this stop was clean.
-    emptyLog(database)
+    const deadline = performance.now() + EMPTYING_MS_MAX
+    while (!emptyLog(database)) {
+      if (performance.now() >= deadline) return warn?.(LOG_LEFT)
+      await Bun.sleep(EMPTYING_PAUSE_MS)
+    }
   } catch (error) {
-    // Another process works on the file, or the disk is full: this is done at the next stop, and the log keeps it all.
-    if (isLocked(error) || isFull(error)) return
+    // The disk is full: this is done at the next stop, and the log keeps it all.
+    if (isFull(error)) return warn?.(LOG_LEFT)
     condition.note(error)
     throw error
   } finally {
     database.close(true)
+  }
+}
+
+function optimize(database: Database): void {
+  try {
+    database.run('PRAGMA optimize')
+  } catch (error) {
+    // Another process writes: the statistics can wait for another stop.
+    if (!isLocked(error)) throw error
   }
 }

@@ -114,6 +114,36 @@ describe('on the first signal', () => {
   })
 })
 
+test('right after searches nothing stays in the log, with one server and with two', async () => {
+  const SEARCHED = {
+    'notes.ts': `import { defineResource, everyone, t } from 'hipflask'
+export default defineResource({ name: 'notes', schema: t.Object({ text: t.String({ search: true }) }),
+  access: { list: everyone(), create: everyone() } })`,
+  }
+  const filesIn = (folder: string) =>
+    readdirSync(join(folder, 'data')).filter((name) => name.startsWith('hipflask.db'))
+  for (let round = 0; round < 8; round++) {
+    const folder = makeFolder()
+    const start = () => startStopping(0, { folder, resources: SEARCHED })
+    const servers = round % 2 === 0 ? [await start()] : [await start(), await start()]
+    for (const server of servers) {
+      const body = JSON.stringify(Array.from({ length: 300 }, () => ({ text: 'long '.repeat(100) })))
+      const created = await server.fetch('/api/notes', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+      expect(created.status).toBe(201)
+      expect((await server.fetch('/api/notes?q=long&limit=1')).status).toBe(200)
+    }
+    for (const server of servers) {
+      expect(await server.stop()).toBe(0)
+      expect(server.log().filter((line) => line.includes('was not emptied'))).toEqual([])
+    }
+    expect(filesIn(folder)).toEqual(['hipflask.db'])
+  }
+}, 60_000)
+
 test('a second signal ends it at once with 1, and what was answered is kept', async () => {
   const folder = makeFolder()
   const server = await startStopping(60, { folder })
