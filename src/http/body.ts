@@ -1,12 +1,19 @@
-// Reads the body of a request under a limit of size and time, and checks that it is of a media type that is taken
-// here. It does not decode (json.ts).
+// Reads the body of a request under a limit of size and time, and all of them under one of memory; and checks that it is
+// of a media type that is taken here. It does not decode (json.ts).
 import { AppError } from '../core/errors.ts'
 
 export interface BodyLimits {
   limitBytes: number
   /** From the call to the last byte. */
   timeoutMs: number
+  /** Of a body, that it may have whatever the others have; `BODY_OWN_BYTES` where left out. */
+  ownBytes?: number
+  /** What the bodies that are being read may have beyond those, all together; `BODIES_SHARED_BYTES` where left out. */
+  sharedBytes?: number
 }
+
+export const BODY_OWN_BYTES = 64 * 1024
+export const BODIES_SHARED_BYTES = 256 * 1024 * 1024
 
 // What is left of a refused body must not be taken for the next request.
 const CLOSE = { Connection: 'close' }
@@ -15,18 +22,21 @@ const CLOSE = { Connection: 'close' }
 export type BodyReader = (request: Request) => Promise<Uint8Array>
 
 /**
- * Makes the function that reads a body. It rejects with AppError `payload_too_large` (by Content-Length before a byte is
- * read), `request_timeout`, or `bad_request` where the client went away.
+ * Makes the function that reads bodies; those that one function reads share what they may have. It rejects with AppError
+ * `payload_too_large` (by Content-Length before a byte is read), `unavailable` where the others have taken what there is,
+ * `request_timeout`, or `bad_request` where the client went away.
  */
-export function createBodyReader({ limitBytes, timeoutMs }: BodyLimits): BodyReader {
+export function createBodyReader(limits: BodyLimits): BodyReader {
+  const { limitBytes, timeoutMs, ownBytes = BODY_OWN_BYTES, sharedBytes = BODIES_SHARED_BYTES } = limits
   const deadlines = createDeadlines(timeoutMs)
+  const createShare = createShares(ownBytes, sharedBytes)
   return (request) => {
     const length = request.headers.get('content-length')
     if (length !== null && Number(length) > limitBytes) return Promise.reject(tooLarge(limitBytes))
     // Asking for `body` makes a stream, which costs more than reading a small body whole.
-    const stream = length === null ? request.body : undefined
-    if (stream === null) return Promise.resolve(new Uint8Array())
-    const { bytes, cancel } = stream === undefined ? readWhole(request) : readStream(request, limitBytes)
+    const isSmall = length !== null && Number(length) <= ownBytes
+    if (!isSmall && request.body === null) return Promise.resolve(new Uint8Array())
+    const { bytes, cancel } = isSmall ? readWhole(request) : readStream(request, limitBytes, createShare())
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
         cancel()
@@ -95,14 +105,15 @@ function readWhole(request: Request): Reading {
   return { bytes: request.bytes(), cancel: () => {} }
 }
 
-function readStream({ body, signal }: Request, limitBytes: number): Reading {
+function readStream({ body, signal }: Request, limitBytes: number, share: Share): Reading {
   const reader = body!.getReader()
-  const read = async (): Promise<Uint8Array> => {
+  const collect = async (): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = []
     let size = 0
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       size += next.value.byteLength
       if (size > limitBytes) throw tooLarge(limitBytes)
+      share.resize(size)
       chunks.push(next.value)
     }
     // Behind the last chunk may stand what the parser refuses, such as a trailer: it says 400 and closes the connection,
@@ -111,8 +122,45 @@ function readStream({ body, signal }: Request, limitBytes: number): Reading {
     if (signal.aborted) throw incomplete(undefined)
     return Buffer.concat(chunks, size)
   }
-  // A stream that has failed already cannot be cancelled; there is nothing more to do about it.
-  return { bytes: read(), cancel: () => void reader.cancel().catch(() => {}) }
+  const cancel = () => {
+    share.giveBack()
+    // A stream that has failed already cannot be cancelled; there is nothing more to do about it.
+    reader.cancel().catch(() => {})
+  }
+  return { bytes: collect().finally(share.giveBack), cancel }
+}
+
+interface Share {
+  /** To what the body has come to. Throws AppError `unavailable` where that is more than all may have. */
+  resize: (bytes: number) => void
+  giveBack: () => void
+}
+
+/** What bodies have beyond their own bytes, counted as it comes: a length that is only claimed keeps nobody out. */
+function createShares(ownBytes: number, sharedBytes: number): () => Share {
+  let taken = 0
+  return () => {
+    let held = 0
+    const hold = (bytes: number) => {
+      taken += bytes - held
+      held = bytes
+    }
+    return {
+      resize(bytes) {
+        const needed = Math.max(bytes - ownBytes, 0)
+        if (taken - held + needed > sharedBytes) throw tooMany()
+        hold(needed)
+      },
+      giveBack: () => hold(0),
+    }
+  }
+}
+
+function tooMany(): AppError {
+  return new AppError('unavailable', {
+    message: 'Too many large bodies are on their way, try again',
+    headers: CLOSE,
+  })
 }
 
 function incomplete(cause: unknown): AppError {

@@ -8,7 +8,7 @@ import { withinScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { proceed, type Eventual } from '../core/eventual.ts'
 import type { Logger } from '../core/logger.ts'
-import { checkMediaType, createBodyReader } from './body.ts'
+import { type BodyReader, checkMediaType, createBodyReader } from './body.ts'
 import type { Cors } from './cors.ts'
 import { createExchange, identify, type Exchange } from './exchange.ts'
 import { createAnswerHeaders, type AnswerHeaders } from './headers.ts'
@@ -55,6 +55,7 @@ const BODY_TIMEOUT_MS = 20_000
 /** Makes the handler of all requests from the route table. */
 export function createRouter(options: RouterOptions): RequestHandler {
   const { cors, limits, observe = createObservers({}) } = options
+  const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
   const tell = limits === undefined ? tellNothing : limits.tell
   const headers = createAnswerHeaders({ ...options, variesByOrigin: cors !== undefined })
   const fail = createProblemResponder(headers, options.logger)
@@ -82,7 +83,7 @@ export function createRouter(options: RouterOptions): RequestHandler {
     }
   }
   for (const route of options.routes) {
-    const answer = createAnswerer(route, options, headers)
+    const answer = createAnswerer(route, { ...options, readBody }, headers)
     for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]) {
       const observer = observe({ method, route: route.path, isQuiet: route.isQuiet === true })
       const handler = found(serve(answer, route, () => observer))
@@ -161,13 +162,18 @@ type Answered = Pick<Route, 'noStore'> & { errorShape?: Route['errorShape'] | un
 /** It throws, or its promise rejects, where the request fails. */
 type Answerer = (incoming: Incoming) => Eventual<Response>
 
+interface AnswererOptions extends RouterOptions {
+  /** Of all routes. */
+  readBody: BodyReader
+}
+
 // The steps go on at once where nothing has to be waited for: see eventual.ts.
-function createAnswerer(route: Route, options: RouterOptions, headers: AnswerHeaders): Answerer {
+function createAnswerer(route: Route, options: AnswererOptions, headers: AnswerHeaders): Answerer {
+  const { readBody } = options
   const handle = createHandling(route, headers, options.addressOf)
   const isForm = route.body?.encoding === 'form'
   const mediaTypes = [isForm ? FORM_TYPE : 'application/json', ...(route.body?.mediaTypes ?? [])]
   const decode = isForm ? decodeForm : decodeJson
-  const readBody = createBodyReader({ limitBytes: options.bodyLimit, timeoutMs: BODY_TIMEOUT_MS })
   const { admit, readmit } = createAdmission(route, options)
   const formats = route.formats ?? []
   return (incoming) =>

@@ -191,6 +191,106 @@ describe('createBodyReader', () => {
   })
 })
 
+describe('what bodies share', () => {
+  const [ownBytes, sharedBytes, limitBytes] = [10, 50, 100]
+  const createReader = () => createBodyReader({ limitBytes, timeoutMs: TIMEOUT_MS, ownBytes, sharedBytes })
+
+  /** A body of which so many bytes are there, and that goes on until it is ended. */
+  async function hold(read: (request: Request) => Promise<Uint8Array>, bytes: number) {
+    let controller!: ReadableStreamDefaultController
+    const stream = new ReadableStream({ start: (own) => void (controller = own) })
+    const result = read(post(stream))
+    controller.enqueue(new Uint8Array(bytes))
+    await Bun.sleep(5)
+    return { result, controller }
+  }
+  const sizeOf = async (body: Promise<Uint8Array>) => (await body).byteLength
+  const part = (bytes: number) => post(new Blob([new Uint8Array(bytes)]).stream())
+
+  test('one may have all of it beyond its own, and not a byte more', async () => {
+    const read = createReader()
+    expect(await sizeOf(read(part(ownBytes + sharedBytes)))).toBe(60)
+    await expect(read(part(ownBytes + sharedBytes + 1))).rejects.toMatchObject({
+      code: 'unavailable',
+      headers: { Connection: 'close', 'Retry-After': '1' },
+    })
+  })
+
+  test('beside one that has all of it each has its own, and not a byte more', async () => {
+    const read = createReader()
+    const { result, controller } = await hold(read, ownBytes + sharedBytes)
+    expect(await sizeOf(read(part(ownBytes)))).toBe(ownBytes)
+    await expect(read(part(ownBytes + 1))).rejects.toMatchObject({ code: 'unavailable' })
+    controller.close()
+    expect(await sizeOf(result)).toBe(60)
+    expect(await sizeOf(read(part(ownBytes + 1)))).toBe(ownBytes + 1)
+  })
+
+  test('a length that is only claimed takes none of it', async () => {
+    const read = createReader()
+    const headers = { 'content-length': `${limitBytes}` }
+    const claimed = read(
+      new Request('http://localhost', { method: 'POST', body: new ReadableStream(), headers }),
+    )
+    expect(await sizeOf(read(part(ownBytes + sharedBytes)))).toBe(60)
+    await expect(claimed).rejects.toMatchObject({ code: 'request_timeout' })
+  })
+
+  const ends: [how: string, end: (controller: ReadableStreamDefaultController) => void, code: unknown][] = [
+    ['is complete', (controller) => controller.close(), undefined],
+    ['fails', (controller) => controller.error(new Error('gone')), undefined],
+    ['is too large', (controller) => controller.enqueue(new Uint8Array(limitBytes)), 'payload_too_large'],
+    ['is refused', (controller) => controller.enqueue(new Uint8Array(40)), 'unavailable'],
+    ['takes too long', () => {}, 'request_timeout'],
+  ]
+  test.each(ends)('one that %s gives all back', async (_how, end, code) => {
+    const read = createReader()
+    const { result, controller } = await hold(read, ownBytes + sharedBytes - 20)
+    end(controller)
+    const error: unknown = await result.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    expect((error as AppError | undefined)?.code).toBe(code as never)
+    expect(await sizeOf(read(part(ownBytes + sharedBytes)))).toBe(60)
+  })
+
+  test.each(['Content-Length: 70', 'Transfer-Encoding: chunked'])(
+    'clients that go away give all back (%s)',
+    async (field) => {
+      const read = createBodyReader({ limitBytes, timeoutMs: 5_000, ownBytes, sharedBytes })
+      const codes: unknown[] = []
+      using sharing = Bun.serve({
+        hostname: '127.0.0.1',
+        port: 0,
+        fetch: async (request) => {
+          try {
+            return new Response(`${(await read(request)).byteLength}`)
+          } catch (error) {
+            codes.push((error as AppError).code)
+            return new Response()
+          }
+        },
+      })
+      const data = 'x'.repeat(40)
+      for (let round = 1; round <= 5; round++) {
+        const socket = await Bun.connect({
+          hostname: '127.0.0.1',
+          port: sharing.port as number,
+          socket: { data() {} },
+        })
+        socket.write(head(field) + (field.startsWith('C') ? data : chunk(data)))
+        socket.flush()
+        await Bun.sleep(20)
+        socket.terminate()
+        for (let turn = 0; turn < 100 && codes.length < round; turn++) await Bun.sleep(5)
+      }
+      expect(codes).toEqual(Array(5).fill('bad_request'))
+      expect(await sizeOf(read(part(ownBytes + sharedBytes)))).toBe(60)
+    },
+  )
+})
+
 function post(body: string | ReadableStream): Request {
   return new Request('http://localhost', { method: 'POST', body })
 }

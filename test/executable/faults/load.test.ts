@@ -157,6 +157,47 @@ describe.skipIf(!isLinux)('under a crowd', () => {
       expect((await server.fetch('/api/notes')).status).toBe(200)
     })
   }
+
+  const HELD = 500
+  const BODIES_SHARED = 256 * MIB
+  test(`${HELD} bodies that are sent but for their end: those beyond what all may have are 503`, async () => {
+    const before = memoryOf(server.pid)
+    const part = filler.repeat(15)
+    const body = (text: string) => JSON.stringify({ text })
+    const holders = await Promise.all(
+      Array.from({ length: HELD }, async () => {
+        const holder = await openConnection(port)
+        holder.write(head(`Content-Length: ${MIB}\r\n`) + part)
+        return holder
+      }),
+    )
+    const isOver = ({ isOpen, answers }: (typeof holders)[number]) => !isOpen() || answers() > 0
+    await until(() => holders.filter(isOver).length >= HELD - BODIES_SHARED / (14 * filler.length) - 1)
+    const refused = holders.filter(isOver)
+    const grown = memoryOf(server.pid) - before
+    console.log(`${HELD} held bodies: ${refused.length} refused, ${grown.toFixed(0)} MiB held`)
+    // What one has of its own, and what a refused one had sent.
+    expect(HELD - refused.length).toBeGreaterThanOrEqual(
+      Math.floor(BODIES_SHARED / (14 * filler.length)) - 10,
+    )
+    const create = (text: string) =>
+      server.fetch('/api/notes', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: body(text),
+      })
+    expect((await create('x'.repeat(60 * 1024))).status).toBe(201)
+    const large = await create('x'.repeat(1000 * 1024))
+    expect([large.status, large.headers.get('retry-after'), large.headers.get('connection')]).toEqual([
+      503,
+      '1',
+      'close',
+    ])
+    expect(await large.json()).toMatchObject({ error: { code: 'unavailable' } })
+    for (const holder of holders) holder.close()
+    await until(() => descriptorsOf(server.pid) < 100)
+    expect((await create('x'.repeat(1000 * 1024))).status).toBe(201)
+  }, 60_000)
 })
 
 function descriptorsOf(pid: number): number {
