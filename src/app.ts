@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { ADMINISTRATORS } from './access/authorize.ts'
 import { createAuth } from './auth/auth.ts'
 import { createJwksRoutes } from './auth/jwks-routes.ts'
+import { keyFolderOf } from './auth/key-folder.ts'
 import { checkKeys, loadKeyRing, type KeySource } from './auth/key-ring.ts'
 import { tablesOf } from './auth/tables.ts'
 import { withUsers } from './auth/users-resource.ts'
@@ -99,6 +100,8 @@ export interface DatabaseLocation {
   path: string
   /** The written migrations; undefined where nothing outlives the process. */
   folder: string | undefined
+  /** What a server has made beside it once it had the database. */
+  traces: readonly string[]
   tables: readonly Table[]
 }
 
@@ -108,15 +111,17 @@ export function databaseOf(config: Config, resources: readonly ResourceDefinitio
   return {
     path: isMemory ? config.data : join(config.data, 'hipflask.db'),
     folder: isMemory ? undefined : join(dirname(config.resources), 'migrations'),
+    traces: isMemory ? [] : [keyFolderOf(config.data)],
     tables: tablesOf(resources),
   }
 }
 
 function openStore({ config, resources, logger, mayMigrate = false }: AppOptions): Store {
-  const { path, folder, tables } = databaseOf(config, resources)
+  const { path, folder, tables, traces } = databaseOf(config, resources)
   const database = openDatabase({
     path,
     durability: config.durability,
+    traces,
     inspect: (opened) => refuseUnfit(opened, tables, folder),
   })
   try {

@@ -21,6 +21,11 @@ import { StartError } from '../core/errors.ts'
 import { newUuid } from '../core/ids.ts'
 import { onlyKeyOf, signingKey, type SigningKey } from './signing-keys.ts'
 
+/** Where the keys of a data folder are. Its first one is made when the database is there. */
+export function keyFolderOf(data: string): string {
+  return join(data, 'keys')
+}
+
 /** Key files in the folder. */
 export const KEYS_MAX = 100
 

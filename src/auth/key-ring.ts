@@ -1,11 +1,20 @@
 // Which keys there are now: one signs, all verify. Keys in DATA/keys may come and go while servers run; those of a file
 // or a secret are read once. It signs nothing itself.
-import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Algorithm } from './algorithms.ts'
-import { KEYS_MAX, addKey, listKids, madeAt, makeFolder, newKey, readKey, removeKey } from './key-folder.ts'
+import {
+  KEYS_MAX,
+  addKey,
+  keyFolderOf,
+  listKids,
+  madeAt,
+  makeFolder,
+  newKey,
+  readKey,
+  removeKey,
+} from './key-folder.ts'
 import { readKeyFile } from './key-file.ts'
 import { secretKey, type SigningKey } from './signing-keys.ts'
 
@@ -83,7 +92,7 @@ export function rotateKeys(
   data: string,
   { warn, clock, lifetimeSecondsMax }: Omit<KeyRingOptions, 'elapsed'> & { lifetimeSecondsMax: number },
 ): Rotation {
-  const folder = join(data, 'keys')
+  const folder = keyFolderOf(data)
   const found = listKids(folder)
   if (found === undefined) {
     makeFolder(data, folder)
@@ -105,7 +114,7 @@ export function rotateKeys(
 /** The folder whose keys are used; undefined where they come from elsewhere. */
 function folderOf({ algorithm, data, keyFile }: KeySource): string | undefined {
   const isFolder = algorithm === 'EdDSA' && keyFile === undefined && data !== IN_MEMORY
-  return isFolder ? join(data, 'keys') : undefined
+  return isFolder ? keyFolderOf(data) : undefined
 }
 
 function fixedKeys({ algorithm, keyFile, secret }: KeySource): readonly [SigningKey, ...SigningKey[]] {

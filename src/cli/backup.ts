@@ -1,8 +1,8 @@
 // `hipflask backup`: a copy of the database and its key ring in one file, beside a running server or without one, and
 // whether such a file is good. It changes no data.
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { readKeyTexts } from '../auth/key-folder.ts'
+import { keyFolderOf, readKeyTexts } from '../auth/key-folder.ts'
 import type { Config } from '../config/settings.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
@@ -114,12 +114,13 @@ async function verify(file: string, config: Config, { args, io }: Run): Promise<
 function orderOf({ data }: Config): Pick<BackupOrder, 'database' | 'keys' | 'clock'> {
   const database = join(data, 'hipflask.db')
   if (data === ':memory:') throw new StartError('A database in memory can not be backed up')
-  if (!existsSync(database)) {
+  // An empty file is one that was lost, or set up by nobody yet.
+  if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0) {
     throw new StartError(
       `There is no database in ${data}: choose its folder by --data, or run hipflask serve`,
     )
   }
-  return { database, keys: () => readKeyTexts(join(data, 'keys')), clock: systemClock }
+  return { database, keys: () => readKeyTexts(keyFolderOf(data)), clock: systemClock }
 }
 
 /** Shows how far it has come, and leaves nothing behind when a signal ends it. */

@@ -1,8 +1,8 @@
 // What the commands that work on the stored records begin with: the database as it is, beside a running server or
 // without one. It changes no table.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { databaseOf, resourcesOf } from '../app.ts'
+import { keyFolderOf } from '../auth/key-folder.ts'
 import { authTables, tablesOf } from '../auth/tables.ts'
 import { withUsers } from '../auth/users-resource.ts'
 import type { LoadedConfig } from '../config/load.ts'
@@ -13,7 +13,7 @@ import { AppError, StartError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { ResourceDefinition } from '../rest/resource.ts'
 import { planMigration, type MigrationPlan } from '../storage/migrate.ts'
-import { openDatabase } from '../storage/sqlite/database.ts'
+import { isNew, openDatabase } from '../storage/sqlite/database.ts'
 import { isEngineFailure, translateStartError } from '../storage/sqlite/errors.ts'
 import { createSqliteStore } from '../storage/sqlite/store.ts'
 import type { Store, Table } from '../storage/store.ts'
@@ -96,12 +96,13 @@ function openTables(
   missingOf: (plan: MigrationPlan) => readonly string[],
 ): Store {
   const path = join(config.data, 'hipflask.db')
-  if (config.data === ':memory:' || !existsSync(path)) {
+  const traces = [keyFolderOf(config.data)]
+  if (config.data === ':memory:' || isNew({ path, traces })) {
     throw new StartError(
       `There is no database in ${config.data}: choose its folder by --data, or run hipflask serve`,
     )
   }
-  const database = openDatabase({ path, durability: config.durability })
+  const database = openDatabase({ path, durability: config.durability, traces })
   try {
     if (missingOf(planMigration(database, tables)).length > 0) {
       throw new StartError(

@@ -1,12 +1,12 @@
 // `hipflask migrate`: what the declarations and the written migrations would change in the database, and doing it. Only
 // `up` changes the database, and only `new` writes a file.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { databaseOf, resourcesOf, type DatabaseLocation } from '../app.ts'
 import { StartError } from '../core/errors.ts'
 import { fileNumber, nextNumber, readApplied, readMigrationFiles } from '../storage/migration-files.ts'
 import { applyMigration, planMigration, scriptOf, type MigrationPlan } from '../storage/migrate.ts'
-import { openDatabase } from '../storage/sqlite/database.ts'
+import { isNew, openDatabase } from '../storage/sqlite/database.ts'
 import type { Table } from '../storage/store.ts'
 import { configOf, JSON_OPTION, printJson, type Arguments, type Command, type Io } from './command.ts'
 
@@ -121,10 +121,11 @@ function writeNew(subject: Subject, { positional }: Arguments, io: Io): void {
 function examine({
   path,
   folder,
+  traces,
   durability,
   tables,
 }: Subject): MigrationPlan & { applied: ReturnType<typeof readApplied> } {
-  const database = openDatabase({ path: existsSync(path) ? path : ':memory:', durability })
+  const database = openDatabase({ path: isNew({ path, traces }) ? ':memory:' : path, traces, durability })
   try {
     return { ...planMigration(database, tables, folder), applied: readApplied(database) }
   } finally {

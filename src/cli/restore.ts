@@ -2,7 +2,7 @@
 // another name.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { addKeyTexts, areKeyTexts } from '../auth/key-folder.ts'
+import { addKeyTexts, areKeyTexts, keyFolderOf } from '../auth/key-folder.ts'
 import { sessionsTable } from '../auth/sessions.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
@@ -42,7 +42,7 @@ export const restore: Command = {
     const named = namedBackup(file, config, io.cwd)
     const source = await named.source()
     makeDataFolder(data)
-    const folder = join(data, 'keys')
+    const folder = keyFolderOf(data)
     const database = join(data, 'hipflask.db')
     let added: string[] = []
     const { backup, kept } = await working(io, (order) =>

@@ -56,6 +56,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreSum
     takeRest(backup)
     if (!wasThere) {
       draft.finish()
+      rmSync(damageMark(database), { force: true })
       return { backup, kept: undefined }
     }
     const kept = keptName(database, options.clock)

@@ -2,6 +2,7 @@
 // is damaged is written no more; one that could not be written lately is not ready. It knows no statement.
 import { writeFileSync } from 'node:fs'
 import { isDamage, isDiskFailure, isFull, unavailable } from './errors.ts'
+import type { Absence } from './presence.ts'
 
 /** How long after a failed write the store is not ready: then others must find out whether the disk works again. */
 export const DOUBT_MS = 10_000
@@ -16,6 +17,10 @@ export interface ConditionOptions {
   report: (message: string, cause: unknown) => void
   /** Monotonic milliseconds. */
   clock: () => number
+  /** Which file of the database is not at its place; undefined where all are. */
+  findAbsence?: () => Absence | undefined
+  /** Runs when one is found to be away. */
+  onAbsence?: () => void
 }
 
 export interface Condition {
@@ -23,7 +28,9 @@ export interface Condition {
   note(error: unknown): void
   /** A commit has reached the disk. */
   noteCommit(): void
-  /** Throws AppError `unavailable` where the file is damaged: nothing may be written to it. */
+  /** Throws AppError `unavailable` where another file than the one that is open has its name: nobody may open it. */
+  refuseMoved(): void
+  /** Throws AppError `unavailable` also where the file is damaged: nothing may be written to it. */
   refuseDamaged(): void
   /** Throws AppError `unavailable` also where the disk has refused a write a moment ago. */
   refuseDoubtful(): void
@@ -38,8 +45,10 @@ export function damageMark(path: string): string {
   return `${path}-damaged`
 }
 
-export function createCondition({ path, report, clock }: ConditionOptions): Condition {
+export function createCondition(options: ConditionOptions): Condition {
+  const { path, report, clock, findAbsence = () => undefined, onAbsence = () => {} } = options
   let isDamaged = false
+  let isMoved = false
   let failedAt = -Infinity
   let doubtUntil = -Infinity
 
@@ -62,6 +71,28 @@ export function createCondition({ path, report, clock }: ConditionOptions): Cond
     failedAt = clock()
   }
 
+  // Whoever puts the file back goes on where it was.
+  function refuseMoved(): void {
+    const absence = findAbsence()
+    if (absence?.what === 'emptied') noteDamage(new Error(`File ${absence.file} was emptied`))
+    const wasMoved = isMoved
+    isMoved = absence?.what === 'moved'
+    if (absence === undefined) return
+    if (isMoved && !wasMoved) {
+      report(
+        `File ${absence.file} was deleted, moved or replaced while it is in use: nothing more is written; put it back where it was, or stop the server, restore a backup and start it again`,
+        undefined,
+      )
+      onAbsence()
+    }
+    throw unavailable()
+  }
+
+  function refuseDamaged(): void {
+    refuseMoved()
+    if (isDamaged) throw unavailable()
+  }
+
   return {
     note(error) {
       if (isDamage(error)) noteDamage(error)
@@ -74,11 +105,11 @@ export function createCondition({ path, report, clock }: ConditionOptions): Cond
     noteCommit() {
       doubtUntil = -Infinity
     },
-    refuseDamaged() {
-      if (isDamaged) throw unavailable()
-    },
+    refuseMoved,
+    refuseDamaged,
     refuseDoubtful() {
-      if (isDamaged || clock() < doubtUntil) throw unavailable()
+      refuseDamaged()
+      if (clock() < doubtUntil) throw unavailable()
     },
     isDamaged: () => isDamaged,
   }

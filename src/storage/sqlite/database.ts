@@ -7,6 +7,7 @@ import {
   constants as modes,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
@@ -16,7 +17,7 @@ import {
 import { dirname } from 'node:path'
 import { StartError } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
-import { damaged, isLocked, lostLog, translateStartError } from './errors.ts'
+import { damaged, isLocked, lostDatabase, lostLog, translateStartError } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
 import { type LogIndex, hasLost, hasUncopied, readLogIndex } from './log-index.ts'
 
@@ -27,6 +28,8 @@ export interface DatabaseOptions {
   path: string
   /** `full`: an acknowledged write survives a power cut. `normal`: it survives a crash of the process. */
   durability: 'full' | 'normal'
+  /** What stays beside it of whoever has worked on it: beside one of these an empty file is a database that was lost. */
+  traces?: readonly string[]
   /** Looks at the opened file before a setting is written to it; what it throws leaves the file as it was. */
   inspect?: (database: Database) => void
 }
@@ -46,11 +49,12 @@ export const HEADER_SIZE = 100
  * Opens the database with the settings that the store relies on. Throws StartError: exit code 1 where the folder or
  * file can't be used, 3 where the file is damaged or no database, 4 where a newer hipflask made it.
  */
-export function openDatabase({ path, durability, inspect = () => {} }: DatabaseOptions): Database {
+export function openDatabase(options: DatabaseOptions): Database {
+  const { path, durability, inspect = () => {} } = options
   const isMemory = path === MEMORY
   let database: Database | undefined
   try {
-    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspectFile(path, durability))
+    if (!isMemory && !createFile(path)) retryWhileLocked(() => inspectFile(options))
     const opened = new Database(path, { strict: true, readwrite: true, create: isMemory })
     database = opened
     retryWhileLocked(() => inspect(opened))
@@ -94,6 +98,13 @@ export function copyDatabase({ filename }: Database, path: string): void {
   reader.run('VACUUM INTO ?', [path])
 }
 
+/** Whether there is nothing to open: no file, or an empty one that `openDatabase` would take for a new one. */
+export function isNew({ path, traces }: Pick<DatabaseOptions, 'path' | 'traces'>): boolean {
+  if (!existsSync(path)) return true
+  const isLost = sizeOfLog(path) > 0 || hasTrace(path, traces)
+  return statSync(path).isFile() && statSync(path).size === 0 && !isLost
+}
+
 // ── Before opening ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Makes an empty file; false where there is a file. SQLite gives its -wal and -shm files the same mode. */
@@ -105,13 +116,27 @@ function createFile(path: string): boolean {
     // SQLite syncs the names of its files in the folder, and nobody else that of the folder.
     for (let at = folder; made !== undefined && at.length >= made.length; at = dirname(at))
       syncEntry(dirname(at))
+    // SQLite would delete a log that is older than its file.
+    if (sizeOfLog(path) > 0 && !hasEntry(path)) throw lostDatabase(path)
     closeSync(openSync(path, 'wx', 0o600))
+    rmSync(damageMark(path), { force: true })
     return true
   } catch (error) {
+    if (error instanceof StartError) throw error
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && existsSync(path)) return false
+    if (code === 'EEXIST' && hasEntry(path)) return false
     const remedy = 'make it a folder that this user may write to, or choose another'
     throw new StartError(`Data folder ${folder} cannot be used (${code}): ${remedy}`, 1, error)
+  }
+}
+
+/** Whether anything has the name, be it a link to nothing. */
+function hasEntry(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // Its folder is none.
+    return false
   }
 }
 
@@ -126,13 +151,18 @@ function syncEntry(path: string): void {
 }
 
 /** Refuses a file that is not ours to open. It only reads, so such a file stays as it is. */
-function inspectFile(path: string, durability: DatabaseOptions['durability']): void {
+function inspectFile({ path, durability, traces }: DatabaseOptions): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new StartError(`Database ${path} is no file: move it away, or choose another data folder`)
+  }
+  // Before the file is read: another process may be setting it up.
+  const wasUsed = hasTrace(path, traces)
   const header = readHeader(path)
   // Where the log is not synced, a power cut may take of it what the index still tells.
   const index = durability === 'full' ? readLogIndex(path) : undefined
   const hasLog = sizeOfLog(path) > 0
   // SQLite would begin anew, and delete the log.
-  if (header.length === 0 && hasLog) throw damaged(path)
+  if (header.length === 0 && (hasLog || wasUsed)) throw damaged(path)
   if (header.length === 0) return
   if (header.length < HEADER_SIZE || !header.toString('latin1').startsWith(MAGIC)) {
     throw new StartError(`File ${path} is not a database: move it away, or choose another data folder`, 3)
@@ -156,6 +186,10 @@ function inspectWhole(path: string, before: LogIndex | undefined): void {
   const mark = damageMark(path)
   if (pragma(database, existsSync(mark) ? 'integrity_check' : 'quick_check') !== 'ok') throw damaged(path)
   rmSync(mark, { force: true })
+}
+
+function hasTrace(path: string, traces: readonly string[] = []): boolean {
+  return [damageMark(path), ...traces].some((trace) => existsSync(trace))
 }
 
 function sizeOfLog(path: string): number {

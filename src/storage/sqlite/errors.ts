@@ -126,6 +126,14 @@ export function lostLog(path: string): StartError {
   )
 }
 
+/** Of the database nothing but its log is left. Exit code 3. */
+export function lostDatabase(path: string): StartError {
+  return new StartError(
+    `Database ${path} is gone, and its log ${path}-wal is not: put it back or restore a backup, or move ${path}-wal and ${path}-shm away too to start with an empty one`,
+    3,
+  )
+}
+
 /** For copying a file: what is wrong with the one that is read or the one that is written, as a StartError. */
 export function copyFailure(thrown: unknown, { from, to }: { from: string; to: string }): unknown {
   const error = thrown instanceof AppError ? thrown.cause : thrown
@@ -146,7 +154,7 @@ export function copyFailure(thrown: unknown, { from, to }: { from: string; to: s
 /** The file was a database once. Exit code 3. */
 export function damaged(path: string, cause?: unknown): StartError {
   return new StartError(
-    `Database ${path} is damaged: restore a backup, or move it away to start with an empty one`,
+    `Database ${path} is damaged: restore a backup, or move it away, with its -wal and -shm, to start with an empty one`,
     3,
     cause,
   )

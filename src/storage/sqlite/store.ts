@@ -17,6 +17,7 @@ import { createLoad } from './load.ts'
 import { type Changes, createChanges } from './changes.ts'
 import { createKept } from './kept.ts'
 import { createMeasures } from './measures.ts'
+import { createPresence } from './presence.ts'
 import { createReadTurn, type ReadTurn } from './read-turn.ts'
 import { createReaderPool } from './reader-pool.ts'
 import { type RawRow, createStatements } from './statements.ts'
@@ -60,13 +61,13 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const totals = createTotals(database, options.tables)
   const pool = database.filename === MEMORY ? undefined : createReaderPool(database.filename, slow.note)
   const turn = createReadTurn(database)
-  const condition = createCondition({ path: database.filename, report, clock })
+  const condition = watchCondition(database, turn, { report, clock })
   const changes = createChanges(database, turn, tables)
   const groups = createGroupCommit<WriteStep, Written, readonly Row[]>({
     database,
     beforeBegin: () => {
-      condition.refuseDamaged()
       turn.end()
+      condition.refuseDamaged()
     },
     execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
     beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
@@ -158,11 +159,33 @@ function createReading({ pool, turn, condition, refuseWhenStopped }: ReadingOpti
         throw told(error)
       }
     },
-    readAside: (plan) =>
-      pool?.read(plan).catch((error: unknown) => {
+    readAside: (plan) => {
+      // A reader opens the file by its name.
+      if (pool !== undefined) condition.refuseMoved()
+      return pool?.read(plan).catch((error: unknown) => {
         throw told(error)
-      }),
+      })
+    },
   }
+}
+
+function watchCondition(
+  database: Database,
+  turn: ReadTurn,
+  { report, clock }: Required<Pick<SqliteStoreOptions, 'report' | 'clock'>>,
+): Condition {
+  const path = database.filename
+  if (path === MEMORY) return createCondition({ path, report, clock })
+  // What is in the log goes to where the database is now: it would be taken for the log of whatever has its name next.
+  const onAbsence = () => {
+    try {
+      turn.end()
+      emptyLog(database)
+    } catch {
+      // It is tried again at the stop.
+    }
+  }
+  return createCondition({ path, report, clock, findAbsence: createPresence(path), onAbsence })
 }
 
 interface ReadsOptions extends Reading, SqliteStoreOptions {

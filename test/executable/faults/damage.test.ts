@@ -4,9 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -81,6 +83,29 @@ describe('at the start, exit 3 and a file that stays as it was, for', () => {
     ['an overwritten header', 'stopped', (of) => overwrite(of(), 0, 0), /is not a database/],
     ['another file', 'stopped', (of) => writeFileSync(of(), 'a text\n'.repeat(1000)), /is not a database/],
     ['the first page of a log', 'killed', (of) => overwrite(of('-wal'), 1, 0), /lost commits/],
+    // Keys are made when there is a database.
+    [
+      'a file that was emptied',
+      'stopped',
+      (of) => truncateSync(of(), 0),
+      /is damaged.*with its -wal and -shm/,
+    ],
+    [
+      'an empty file beside what tells of damage',
+      'stopped',
+      (of) => {
+        rmSync(join(of(), '../keys'), { recursive: true })
+        truncateSync(of(), 0)
+        writeFileSync(of('-damaged'), '')
+      },
+      /is damaged/,
+    ],
+    [
+      'a file that is gone from beside its log',
+      'killed',
+      (of) => rmSync(of()),
+      /is gone, and its log .*-wal is not/,
+    ],
     ['a file that was emptied beside its log', 'killed', (of) => truncateSync(of(), 0), /is damaged/],
     ['a log that is gone', 'killed', (of) => rmSync(of('-wal')), /lost commits.*-wal/],
     ['a log that was emptied', 'killed', (of) => truncateSync(of('-wal'), 0), /lost commits/],
@@ -104,6 +129,65 @@ describe('at the start, exit 3 and a file that stays as it was, for', () => {
       expect(['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))).toEqual(before)
     })
   }
+})
+
+test('an empty file is left as it is by commands too', async () => {
+  const { folder, pathOf } = copied('stopped')
+  truncateSync(pathOf(), 0)
+  const commands = [
+    ['export', 'notes'],
+    ['user', 'list'],
+    ['backup', 'a.db'],
+    ['migrate', 'status'],
+    ['migrate', 'up'],
+  ]
+  for (const command of commands) {
+    const { exitCode } = await runCommand(command, { folder })
+    expect([command, exitCode]).not.toEqual([command, 0])
+    expect([command, readFileSync(pathOf()).length]).toEqual([command, 0])
+  }
+  rmSync(join(folder, 'data/keys'), { recursive: true })
+  // The last one is asked to set it up.
+  for (const command of commands.slice(0, -1)) {
+    const { exitCode } = await runCommand(command, { folder })
+    expect([command, exitCode === 0]).toEqual([command, command[0] === 'migrate'])
+    expect([command, readFileSync(pathOf()).length]).toEqual([command, 0])
+  }
+})
+
+test('a new database, or a restored one, takes away what told of the damage of the former', async () => {
+  const { folder, pathOf } = copied('stopped')
+  expect((await runCommand(['backup', 'a.db'], { folder })).exitCode).toBe(0)
+  rmSync(pathOf())
+  writeFileSync(pathOf('-damaged'), '')
+  await (await startNotes({ folder })).stop()
+  expect(existsSync(pathOf('-damaged'))).toBe(false)
+  truncateSync(pathOf(), 0)
+  writeFileSync(pathOf('-damaged'), '')
+  expect((await failToServe(folder)).exitCode).toBe(3)
+  expect((await runCommand(['restore', 'a.db'], { folder })).exitCode).toBe(0)
+  expect(existsSync(pathOf('-damaged'))).toBe(false)
+  await using server = await startNotes({ folder })
+  expect(await allNotes(server)).toHaveLength(COUNT)
+})
+
+describe('exit 1 with the reason, in the place of the database, for', () => {
+  const places: [string, (path: string) => void][] = [
+    ['a pipe', (path) => void Bun.spawnSync(['mkfifo', path])],
+    ['a folder', (path) => mkdirSync(path)],
+    ['a device', (path) => symlinkSync('/dev/zero', path)],
+    ['a link to nothing', (path) => symlinkSync('/nowhere/hipflask.db', path)],
+  ]
+  test.each(places)('%s', async (_, place) => {
+    const folder = makeFolder()
+    mkdirSync(join(folder, 'data'))
+    place(join(folder, 'data/hipflask.db'))
+    const { exitCode, stderr } = await failToServe(folder)
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/is no file: move it/),
+    })
+  })
 })
 
 test('after a kill the whole file is read: a page that was damaged meanwhile is exit 3', async () => {
