@@ -13,11 +13,14 @@ export interface LineWriter {
   write: (line: string) => void
   /** The same at once, so that it is out also where the process should die of what it tells. */
   writeNow: (line: string) => void
-  /** Hands on what waits, at the end. */
+  /** Hands on what waits and tells what was dropped, at the end. */
   flush: () => void
 }
 
-/** `onDropped` is told how many lines were dropped, once the reader takes lines again. */
+/**
+ * `onDropped` is told how many lines were dropped, to write a line of it: once the reader takes lines again, behind
+ * those that waited for it.
+ */
 export function createLineWriter(
   { stdout, stdoutReady }: Pick<Io, 'stdout' | 'stdoutReady'>,
   onDropped: (lines: number) => void,
@@ -28,8 +31,7 @@ export function createLineWriter(
   let isReaderBehind = false
   let latest = Number.NEGATIVE_INFINITY
 
-  function flush(): void {
-    isScheduled = false
+  function handOn(): void {
     if (waiting === '') return
     const text = waiting
     waiting = ''
@@ -44,9 +46,15 @@ export function createLineWriter(
 
   function goOn(): void {
     isReaderBehind = false
+    if (dropped === 0) return schedule()
+    handOn()
+    tellDropped()
+  }
+
+  /** To be called when nothing waits, so that the line about it has room. */
+  function tellDropped(): void {
     const lines = dropped
     dropped = 0
-    schedule()
     if (lines > 0) onDropped(lines)
   }
 
@@ -54,9 +62,15 @@ export function createLineWriter(
     if (isScheduled || isReaderBehind || waiting === '') return
     isScheduled = true
     const leftMs = latest + INTERVAL_MS - performance.now()
-    if (leftMs > 0) setTimeout(flush, leftMs)
-    else setImmediate(flush)
+    if (leftMs > 0) setTimeout(handOnInTime, leftMs)
+    else setImmediate(handOnInTime)
   }
+
+  function handOnInTime(): void {
+    isScheduled = false
+    if (!isReaderBehind) handOn()
+  }
+
   function add(line: string): void {
     if (waiting.length + line.length > WAITING_MAX) dropped++
     else waiting += line
@@ -68,8 +82,12 @@ export function createLineWriter(
     },
     writeNow(line) {
       add(line)
-      if (!isReaderBehind) flush()
+      if (!isReaderBehind) handOn()
     },
-    flush,
+    flush() {
+      handOn()
+      tellDropped()
+      handOn()
+    },
   }
 }

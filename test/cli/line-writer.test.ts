@@ -10,7 +10,10 @@ function createWriter({ isSlow = false } = {}) {
   if (!isSlow) taken.resolve()
   const writer = createLineWriter(
     { stdout: (text) => written.push(text), stdoutReady: () => taken.promise },
-    (lines) => told.push(lines),
+    (lines) => {
+      told.push(lines)
+      writer.writeNow(`${lines} dropped\n`)
+    },
   )
   const take = async () => {
     taken.resolve()
@@ -84,12 +87,38 @@ test('what waits for a slow reader is bounded, and what is dropped is counted', 
   await take()
   expect(written[1]).toBe(`${'x'.repeat(WAITING_MAX - 3)}\n3\n`)
   expect(told).toEqual([3])
-  await take()
+  expect(written).toHaveLength(2)
   writer.write('b\n')
+  await take()
+  expect(written[2]).toBe('3 dropped\nb\n')
+  await take()
+  writer.write('c\n')
   await Bun.sleep(30)
-  expect(written.at(-1)).toBe('b\n')
+  expect(written[3]).toBe('c\n')
   await take()
   expect(told).toEqual([3])
+})
+
+test('what is dropped is told also where as much waits as may, and at the end', async () => {
+  const { writer, written, take, told } = createWriter({ isSlow: true })
+  const fill = () => {
+    for (let count = 0; count < WAITING_MAX / 16 + 100; count++) writer.write('123456789012345\n')
+  }
+  writer.writeNow('a\n')
+  fill()
+  await take()
+  expect(told).toEqual([100])
+  fill()
+  expect(told).toEqual([100])
+  writer.flush()
+  // The line that told of the others took the room of one.
+  expect(told).toEqual([100, 101])
+  expect(written.at(-1)).toBe('101 dropped\n')
+  const lines = written
+    .join('')
+    .split('\n')
+    .filter((line) => line.startsWith('1234'))
+  expect(lines.length + 201).toBe(2 * (WAITING_MAX / 16 + 100))
 })
 
 test('a reader that is gone stops nothing', async () => {

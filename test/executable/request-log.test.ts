@@ -1,12 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { closeSync, constants, openSync } from 'node:fs'
-import { join } from 'node:path'
-import { makeFolder, rawRequest, startServer, type RunningServer } from '../support/executable.ts'
-import { freePort } from '../support/sign-in.ts'
+import { rawRequest, startServer, type RunningServer } from '../support/executable.ts'
 
 type Line = Record<string, unknown>
-
-const EXECUTABLE = join(import.meta.dir, '../../dist/hipflask')
 
 const ADMIN = { email: 'admin@example.com', password: 'canary-password-1' }
 const ADMIN_ENV = { HIPFLASK_ADMIN_EMAIL: ADMIN.email, HIPFLASK_ADMIN_PASSWORD: ADMIN.password }
@@ -177,47 +172,6 @@ test('no secret and no text of a client gets into the log', async () => {
   const secrets = [canary, canary.toUpperCase(), ADMIN.password, access_token, refresh_token, key.key]
   for (const secret of secrets) expect(log).not.toContain(secret as string)
   expect(requestLines().length).toBeGreaterThan(requests.length)
-})
-
-test('a reader that takes nothing costs a bounded number of lines, not the server', async () => {
-  await using own = await startServer({ resources: RESOURCES })
-  await own.closeOutput()
-  for (let turn = 0; turn < 20; turn++) {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => own.fetch('/api/items')))
-    for (const answer of answers) expect(answer.status).toBe(200)
-  }
-  expect(await own.stop()).toBe(0)
-})
-
-test('a reader that is there and takes nothing stops neither answers nor the end', async () => {
-  const folder = makeFolder()
-  const fifo = join(folder, 'log')
-  expect(Bun.spawnSync(['mkfifo', fifo]).exitCode).toBe(0)
-  const reader = openSync(fifo, constants.O_RDWR)
-  const port = await freePort()
-  const child = Bun.spawn([EXECUTABLE, 'serve', '--port', String(port), '--log-format', 'json'], {
-    cwd: folder,
-    stdin: 'ignore',
-    stdout: reader,
-    stderr: 'ignore',
-  })
-  try {
-    const ask = () => fetch(`http://127.0.0.1:${port}/nothing`).catch(() => undefined)
-    for (let turn = 0; (await ask())?.status !== 404; turn++) {
-      expect(turn).toBeLessThan(500)
-      await Bun.sleep(10)
-    }
-    // A pipe takes 64 KiB, a line is about 200 bytes long.
-    for (let turn = 0; turn < 20; turn++) {
-      for (const answer of await Promise.all(Array.from({ length: 50 }, ask)))
-        expect(answer?.status).toBe(404)
-    }
-    child.kill()
-    expect(await Promise.race([child.exited, Bun.sleep(10_000)])).toBe(0)
-  } finally {
-    child.kill('SIGKILL')
-    closeSync(reader)
-  }
 })
 
 test('the last lines are there after a normal end, and none of a health check that went well', async () => {
