@@ -1,7 +1,8 @@
 // The first administrator, made from the settings while there is none. It never changes an account that exists.
-import { AppError, StartError } from '../core/errors.ts'
+import { AppError, StartError, type ErrorDetail } from '../core/errors.ts'
 import type { Store } from '../storage/store.ts'
 import type { Accounts } from './accounts.ts'
+import { passwordFaults } from './bodies.ts'
 import { ADMIN_ROLE, findByEmail, hasAdministrator } from './users.ts'
 
 export interface FirstAdministratorOptions {
@@ -53,7 +54,21 @@ export async function ensureAdministrator(options: FirstAdministratorOptions): P
   return undefined
 }
 
+/** What is wrong with the password itself, whether or not there is an administrator already. */
+export function administratorFaults({
+  email,
+  password,
+}: {
+  email: string | undefined
+  password: string
+}): string[] {
+  return passwordFaults(password, { name: NAME, email }, '/password').map(describeFault)
+}
+
 function badSettings({ details }: AppError): StartError {
-  const faults = details.map(({ field, message }) => `${SETTING_BY_FIELD[field] ?? field}: ${message}`)
-  return new StartError(faults.join('\n'))
+  return new StartError(details.map(describeFault).join('\n'))
+}
+
+function describeFault({ field, message }: ErrorDetail): string {
+  return `${SETTING_BY_FIELD[field] ?? field}: ${message}`
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import listPath from '../../dist/common-passwords.txt.br' with { type: 'file' }
-import { PASSWORD_LENGTH_MIN, normalizePassword } from './passwords.ts'
+import { PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, normalizePassword } from './passwords.ts'
 
 /** One to a line, sorted, with a line end before the first and behind the last. ASCII in lower case. */
 let list: string | undefined
@@ -21,19 +21,22 @@ export function isCommonPassword(password: string): boolean {
   return list.includes(`\n${folded}\n`)
 }
 
-/** As long as what people type for the sake of it. */
-const TRIVIAL_LENGTH_MAX = 16
-
 /** Two characters at most, a short piece again and again, or one run such as `abcdefgh`: no list has them all. */
 function isTrivial(password: string): boolean {
   const characters = Array.from(password)
-  if (characters.length < PASSWORD_LENGTH_MIN || characters.length > TRIVIAL_LENGTH_MAX) return false
+  if (characters.length < PASSWORD_LENGTH_MIN || characters.length > PASSWORD_LENGTH_MAX) return false
   if (new Set(characters).size <= 2) return true
   const repeats = (period: number) => characters.every((one, at) => one === characters[at % period])
   if ([3, 4].some((period) => characters.length >= 2 * period && repeats(period))) return true
   const codes = characters.map((one) => one.codePointAt(0) as number)
-  const steps = new Set(codes.slice(1).map((code, at) => code - (codes[at] as number)))
+  const steps = new Set(codes.slice(1).map((code, at) => stepOf(code - (codes[at] as number))))
   return steps.size === 1 && [1, -1].includes([...steps][0] as number)
+}
+
+/** A run of digits goes on behind its 9 or 0, one of letters behind its z or a. */
+function stepOf(difference: number): number {
+  if (difference === -9 || difference === -25) return 1
+  return difference === 9 || difference === 25 ? -1 : difference
 }
 
 /** The form in which a password is compared with words that it must not be. */

@@ -1,5 +1,11 @@
 // What a command is. Each has a file of its own; program.ts makes the command line of them.
-import { loadConfig, readDotenv, type LoadedConfig, type Variables } from '../config/load.ts'
+import {
+  loadConfig,
+  readDotenv,
+  type LoadedConfig,
+  type LoadOptions,
+  type Variables,
+} from '../config/load.ts'
 import type { SettingName } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 
@@ -90,9 +96,16 @@ export function actionOf<A extends string>(
 
 export const JSON_OPTION: CommandOption = { flags: '--json', summary: 'Print JSON, for programs' }
 
-/** The settings of this run, `.env` of the working folder included. Throws StartError with every fault. */
-export function configOf({ flags }: Arguments, { env, cwd }: Io): LoadedConfig {
-  return loadConfig({ flags, env, dotenv: readDotenv(cwd), cwd })
+/**
+ * The settings of this run, `.env` of the working folder included. Throws StartError with every fault, those that
+ * `inspect` finds among them.
+ */
+export function configOf(
+  { flags }: Arguments,
+  { env, cwd }: Io,
+  inspect?: NonNullable<LoadOptions['inspect']>,
+): LoadedConfig {
+  return loadConfig({ flags, env, dotenv: readDotenv(cwd), cwd, ...(inspect && { inspect }) })
 }
 
 /** Prints a value as JSON on stdout. */

@@ -3,6 +3,7 @@ import type { LoadedConfig, Origin } from '../config/load.ts'
 import { OIDC_PARTS, oidcVariable } from '../config/oidc.ts'
 import { settingNames, settingOf, variableOf, type SettingName } from '../config/settings.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
+import { administratorProblems } from './first-administrator.ts'
 
 const MASK = '********'
 
@@ -15,7 +16,7 @@ export const config: Command = {
   ],
   options: [JSON_OPTION],
   async run(args, io) {
-    const loaded = configOf(args, io)
+    const loaded = configOf(args, io, administratorProblems)
     if (args.options['json'] === true) printJson(forPrograms(loaded), io)
     else io.stdout(forPeople(loaded))
     return 0

@@ -1,7 +1,7 @@
 // `hipflask serve` on SIGHUP: the two files of TLS are read anew, as other servers do it. Where they are no good the old
 // certificate stays; without TLS nothing changes.
 import type { Config } from '../config/settings.ts'
-import { loadTls, type Tls } from '../config/tls.ts'
+import { readTls, type Tls } from '../config/tls.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Server } from '../http/server.ts'
 
@@ -34,12 +34,9 @@ export function renewOnHangup({ config, logger, server }: RenewalOptions): Promi
 }
 
 function readRenewed(config: Config, logger: Logger): Tls | undefined {
-  try {
-    return loadTls(config)
-  } catch (error) {
-    logger.error(`TLS certificate was not read anew: ${(error as Error).message}`)
-    return undefined
-  }
+  const { tls, problems } = readTls(config)
+  if (problems.length > 0) logger.error(`TLS certificate was not read anew: ${problems.join('; ')}`)
+  return tls
 }
 
 /** No reason not to serve it: the clock of this machine may be wrong, and a renewal may be under way. */

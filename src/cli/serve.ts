@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs'
 import { createApp, headerOptionsOf, resourcesOf } from '../app.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/settings.ts'
-import { loadTls } from '../config/tls.ts'
+import { readTls, type Tls } from '../config/tls.ts'
 import { productionWarnings } from '../config/warnings.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
 import { listen } from '../http/server.ts'
 import { scheduleBackups } from './backup-schedule.ts'
 import { configOf, type Arguments, type Command, type Io } from './command.ts'
+import { administratorProblems } from './first-administrator.ts'
 import { createLineWriter } from './line-writer.ts'
 import { reloadOnChange } from './reload.ts'
 import { checkValidity, renewOnHangup } from './renewal.ts'
@@ -37,7 +38,7 @@ export const serve: Command = {
     { flags: '--migrate', summary: 'Change the tables of an existing database also in production' },
   ],
   run: async (args, io) => {
-    const loaded = configOf(args, io)
+    const { loaded, tls } = loadServing(args, io)
     const { config } = loaded
     const isWatching = args.options['watch'] === true
     if (isWatching) checkWatch(config)
@@ -54,7 +55,16 @@ export const serve: Command = {
     const requestLog = { ...log, write: lines.write }
     const mayMigrate = args.options['migrate'] === true
     try {
-      await serveUntilSignal({ loaded, flags: args.flags, logger, requestLog, mayMigrate, isWatching, io })
+      await serveUntilSignal({
+        loaded,
+        tls,
+        flags: args.flags,
+        logger,
+        requestLog,
+        mayMigrate,
+        isWatching,
+        io,
+      })
       return 0
     } finally {
       lines.flush()
@@ -64,6 +74,7 @@ export const serve: Command = {
 
 interface Serving {
   loaded: LoadedConfig
+  tls: Tls | undefined
   flags: Arguments['flags']
   logger: Logger
   requestLog: LoggerOptions
@@ -72,8 +83,20 @@ interface Serving {
   io: Io
 }
 
+/** The settings and what a server needs of them at once, so that everything that is wrong is told together. */
+function loadServing(args: Arguments, io: Io): Pick<Serving, 'loaded' | 'tls'> {
+  const serving: { tls: Tls | undefined } = { tls: undefined }
+  const loaded = configOf(args, io, (config) => {
+    const { tls, problems } = readTls(config)
+    serving.tls = tls
+    return [...problems, ...administratorProblems(config)]
+  })
+  return { loaded, ...serving }
+}
+
 async function serveUntilSignal({
   loaded,
+  tls,
   flags,
   logger,
   requestLog,
@@ -82,7 +105,6 @@ async function serveUntilSignal({
   io,
 }: Serving): Promise<void> {
   const { config, origins } = loaded
-  const tls = loadTls(config)
   const stopped = firstSignal()
   const resources = await Promise.race([resourcesOf(config, origins), stopped])
   if (typeof resources === 'string') return
@@ -101,6 +123,8 @@ async function serveUntilSignal({
   server.use(app.handle)
   for (const warning of productionWarnings(config)) logger.warn(warning)
   if (tls !== undefined) checkValidity(tls, logger)
+  // On a terminal the signal says that it is closed.
+  const lost = io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
   const reloading = isWatching ? reloadOnChange({ loaded, logger, requestLog, app, server }) : undefined
   logger.info(`hipflask is serving ${server.url}`, {
     environment: config.env,
@@ -108,8 +132,6 @@ async function serveUntilSignal({
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
   })
   const backups = scheduleBackups({ config, flags, io, logger })
-  // On a terminal the signal says that it is closed.
-  const lost = io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
   const signal = await Promise.race([stopped, ...lost])
   logger.info(`Stopping on ${signal}: requests under way are finished first`)
   const drainMs = config.drainSeconds * 1000

@@ -37,6 +37,11 @@ export interface LoadOptions {
   dotenv?: string | undefined
   /** Relative names of secret files are below it; the working folder unless given. */
   cwd?: string
+  /**
+   * More problems of these settings, which only a look at files or lists tells, to be told with the others. A setting
+   * that is not valid is undefined here.
+   */
+  inspect?: (config: Partial<Config>) => readonly string[]
 }
 
 /** Where a value came from, and under which name: `--port`, `PORT`; a default has none. */
@@ -75,7 +80,13 @@ const SECRET_FILE_BYTES_MAX = 4096
  * The settings of a run, each with its origin. Throws StartError that lists every fault: exit code 2 where a flag is
  * among them, else 1.
  */
-export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOptions): LoadedConfig {
+export function loadConfig({
+  flags = {},
+  env,
+  dotenv = '',
+  cwd = '.',
+  inspect = () => [],
+}: LoadOptions): LoadedConfig {
   const problems: string[] = []
   const { entries, strays } = parseDotenv(dotenv)
   // Without the line itself, which may hold a secret.
@@ -123,6 +134,7 @@ export function loadConfig({ flags = {}, env, dotenv = '', cwd = '.' }: LoadOpti
   const { oidc, oidcOrigins } = findProviders([...Object.keys(env), ...Object.keys(file)], findIn, problems)
   config['oidc'] = oidc
   problems.push(...oidcProblems(config as Config), ...backupProblems(config as Config))
+  problems.push(...inspect(config as Partial<Config>))
   if (problems.length > 0) throw faults(problems)
   return { config: config as Config, origins: origins as LoadedConfig['origins'], oidcOrigins }
 }

@@ -1,4 +1,5 @@
-// Whether a secret that signs tokens could be guessed. It can't know a good one; it refuses what everybody tries first.
+// Whether a secret could be guessed: one that signs tokens, or an administrator's password. It can't know a good one; it
+// refuses what everybody tries first.
 
 /** UTF-8. As many as the digest of HS256 has (RFC 7518, 3.2). */
 export const SECRET_BYTES_MIN = 32
@@ -71,6 +72,84 @@ export function isStrongSecret(text: string): boolean {
   if (Buffer.byteLength(text) < SECRET_BYTES_MIN || text.includes('\uFFFD')) return false
   const plain = text.toLowerCase().replace(/[^a-z0-9]/g, '')
   return !KNOWN.some((known) => plain.includes(known)) && !isRegular(text)
+}
+
+/** What passwords are made of that should be changed after the first start and are not, the longest first. */
+const PASSWORD_WORDS = [
+  'administrator',
+  'qwertyuiop',
+  'superuser',
+  'trustno1',
+  'changeme',
+  'changeit',
+  'database',
+  'hipflask',
+  'iloveyou',
+  'passwort',
+  'password',
+  'asdfgh',
+  'autumn',
+  'change',
+  'default',
+  'example',
+  'letmein',
+  'master',
+  'passwd',
+  'please',
+  'qwerty',
+  'qwertz',
+  'secret',
+  'server',
+  'spring',
+  'summer',
+  'system',
+  'winter',
+  'zxcvbn',
+  'welcome',
+  'admin',
+  'guest',
+  'hello',
+  'login',
+  'demo',
+  'pass',
+  'root',
+  'temp',
+  'test',
+  'this',
+  'user',
+  'abc',
+  'new',
+  'the',
+  'me',
+  'my',
+]
+/** How some letters are written by who thinks that it helps. */
+const SPELLINGS: Readonly<Record<string, string>> = {
+  a: '[a4@]',
+  e: '[e3]',
+  i: '[i1!|]',
+  l: '[l1|]',
+  o: '[o0]',
+  s: '[s5$]',
+  t: '[t7+]',
+}
+const WORD_SPELLED = new RegExp(
+  PASSWORD_WORDS.map((word) => word.replace(/[aeilost]/g, (letter) => SPELLINGS[letter]!)).join('|'),
+  'g',
+)
+const LETTERS_MIN = 4
+/** Of what has fewer letters, such as digits alone. */
+const CHARACTERS_MIN = 16
+
+/**
+ * Whether a password of at most 256 characters is a repetition or a run, or has hardly anything beside well-known words
+ * and their spellings: `Adm1n-2026!`.
+ */
+export function isGuessablePassword(text: string): boolean {
+  if (isRegular(text)) return true
+  const own = text.normalize('NFKC').toLowerCase().replace(WORD_SPELLED, '')
+  if (own.replace(/\P{L}/gu, '').length >= LETTERS_MIN) return false
+  return own.length < CHARACTERS_MIN || isRegular(own)
 }
 
 /** Few characters, a repetition, or a run such as `abcdef…`. */

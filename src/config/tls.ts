@@ -1,7 +1,6 @@
 // The certificate and the private key that HIPFLASK_TLS_CERT and HIPFLASK_TLS_KEY name, checked before anything
 // listens. No message repeats what is in a file.
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { StartError } from '../core/errors.ts'
 import { readBounded } from './load.ts'
 import { variableOf, type Config } from './settings.ts'
 
@@ -20,9 +19,12 @@ const CERT = variableOf('tlsCert')
 const KEY = variableOf('tlsKey')
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
-/** Undefined where none is set. Throws StartError that lists every fault of the two files. */
-export function loadTls({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): Tls | undefined {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined
+/**
+ * What the two files hold, with every fault of them; neither where none is set. They are read once, since they may be
+ * pipes.
+ */
+export function readTls({ tlsCert, tlsKey }: Partial<Config>): { tls?: Tls; problems: readonly string[] } {
+  if (tlsCert === undefined || tlsKey === undefined) return { problems: [] }
   const problems: string[] = []
   const attempt = <T>(read: () => T): T | undefined => {
     try {
@@ -41,11 +43,9 @@ export function loadTls({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>)
       `${KEY} does not belong to the first certificate of ${CERT}: give the pair, the server's own certificate first`,
     )
   }
-  if (problems.length > 0) {
-    throw new StartError(`TLS can't be served:${problems.map((problem) => `\n  ${problem}`).join('')}`)
-  }
+  if (problems.length > 0) return { problems }
   const { validFromDate, validToDate } = certificate!
-  return { cert: cert!, key: key!, validFrom: validFromDate, validTo: validToDate }
+  return { tls: { cert: cert!, key: key!, validFrom: validFromDate, validTo: validToDate }, problems }
 }
 
 function readFile(path: string, variable: string): string {

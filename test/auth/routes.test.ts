@@ -136,8 +136,8 @@ describe('POST /auth/register', () => {
 
   test.each([
     ['of 8 characters', 'plum tea'],
-    ['of 256 characters', 'x'.repeat(256)],
-    ['of 256 characters, 512 decomposed', 'e\u0301'.repeat(256)],
+    ['of 256 characters', 'plum tea, '.repeat(26).slice(0, 256)],
+    ['of 256 characters, 512 decomposed', 'e\u0301o\u0302i\u0308u\u0300a\u0301'.repeat(52).slice(0, 512)],
     ['with spaces around it', '  12345678  '],
     ['with a colon and a quote', 'a:b"c\\d:e\'f'],
   ])('takes a password %s, which then signs in', async (_, password) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
-import { isStrongSecret, SECRET_BYTES_MIN } from '../../src/config/secrets.ts'
+import { isGuessablePassword, isStrongSecret, SECRET_BYTES_MIN } from '../../src/config/secrets.ts'
 
 const GOOD = 'kJ8vQ2xN5mW7pR4tY6uB3cZ9dF1gH0sL'
 
@@ -67,6 +67,60 @@ describe('isStrongSecret', () => {
     for (let round = 0; round < 2000; round++) {
       for (const secret of [randomBytes(16).toString('hex'), randomBytes(32).toString('base64')])
         expect([secret, isStrongSecret(secret)]).toEqual([secret, true])
+    }
+  })
+})
+
+describe('isGuessablePassword', () => {
+  test.each([
+    'adminadmin',
+    'a'.repeat(20),
+    'a'.repeat(256),
+    '12345678901234567890',
+    '98765432109876543210',
+    'abcdefghijkl',
+    'qwertyuiop',
+    'hipflask',
+    'Hipflask-2026!',
+    'changeme123',
+    'Change-This-Now!',
+    'Password123!',
+    'P@ssw0rd12345',
+    'pa$$w0rd!!!!',
+    'Admin123!',
+    '4dm1n1str4t0r',
+    'ADMIN-password',
+    'root:toor',
+    'L3tme1n!2026',
+    '\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44!2026',
+    'welcome to admin',
+    'Summer2026!',
+    'S3cr3t_S3rv3r',
+    'passwordabc1',
+    'password123456789012345678901234',
+    '19850412',
+    '198504120930147',
+    'banana12',
+  ])('%p', (password) => expect(isGuessablePassword(password)).toBe(true))
+
+  test.each([
+    'a long enough passphrase',
+    'zebra lamp kettle 9',
+    'correct horse battery staple',
+    'correct horse battery',
+    'purple staple lemon',
+    'plum tea',
+    'password kiwi',
+    'my admin password is a heron',
+    'contrase\u00f1a segura',
+    '\u9752\u3044\u9ce5\u304c\u6b4c\u3046\u6d77\u8fba',
+    '1985041209301472',
+  ])('not %p', (password) => expect(isGuessablePassword(password)).toBe(false))
+
+  test('takes what a random generator makes', () => {
+    for (let round = 0; round < 2000; round++) {
+      for (const password of [randomBytes(12).toString('base64'), randomBytes(24).toString('base64')])
+        expect([password, isGuessablePassword(password)]).toEqual([password, false])
     }
   })
 })

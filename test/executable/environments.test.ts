@@ -1,6 +1,7 @@
 // One executable for development, staging and production: the whole difference between them, by every default and by
 // what shows over HTTP, on the command line and in the log.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
 import { makeFolder, rawRequest, runCommand, startServer, type RunningServer } from '../support/executable.ts'
 
 const ENVIRONMENTS = ['development', 'staging', 'production'] as const
@@ -275,6 +276,14 @@ describe('production', () => {
       { HIPFLASK_JWT_ALGORITHM: 'HS256', HIPFLASK_JWT_SECRET: 'k9#mQ2x' },
       'HIPFLASK_JWT_SECRET must be',
     ],
+    ...['adminadmin', 'a'.repeat(20), '12345678901234567890', 'hipflask', 'changeme123', 'Password123!'].map(
+      (password) =>
+        [
+          `the password ${password}`,
+          { ...ADMIN, HIPFLASK_ADMIN_PASSWORD: password },
+          'HIPFLASK_ADMIN_PASSWORD',
+        ] as [string, Record<string, string>, string],
+    ),
     ['a common password', { ...ADMIN, HIPFLASK_ADMIN_PASSWORD: 'password123' }, 'HIPFLASK_ADMIN_PASSWORD'],
     [
       'a password that is the e-mail',
@@ -282,12 +291,26 @@ describe('production', () => {
       'HIPFLASK_ADMIN_PASSWORD',
     ],
   ])('does not start with %s', async (_, env, named) => {
-    const { exitCode, stdout, stderr } = await runCommand(['serve', '--port', '0'], {
-      env: { HIPFLASK_ENV: 'production', HIPFLASK_HOST: '127.0.0.1', ...env },
-    })
-    expect([exitCode, stderr]).toEqual([1, expect.stringContaining(named)])
-    for (const [name, secret] of Object.entries(env)) {
-      if (/SECRET|PASSWORD/.test(name)) expect(stdout + stderr).not.toContain(secret)
+    const folder = makeFolder()
+    for (const command of [['serve', '--port', '0'], ['config']]) {
+      const { exitCode, stdout, stderr } = await runCommand(command, {
+        folder,
+        env: { HIPFLASK_ENV: 'production', HIPFLASK_HOST: '127.0.0.1', ...env },
+      })
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(named)])
+      for (const [name, secret] of Object.entries(env)) {
+        if (/SECRET|PASSWORD/.test(name)) expect(stdout + stderr).not.toContain(secret)
+      }
     }
+    expect(readdirSync(folder)).toEqual([])
   })
+
+  test.each(['development', 'staging'] as const)(
+    'alone asks that much of a password, %s does not',
+    async (env) => {
+      const weak = { ...ADMIN, HIPFLASK_ADMIN_PASSWORD: 'changeme-admin' }
+      await using server = await startIn(env, { env: weak })
+      expect((await server.fetch('/health/ready')).status).toBe(200)
+    },
+  )
 })

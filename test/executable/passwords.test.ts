@@ -12,7 +12,7 @@ const WAITING_MAX = 64
 const KEY = '\u{1f511}'
 /** 8 characters, 16 units. */
 const KEYS = '\u{1f511}\u{1f5dd}\u{1f512}\u{1f511}\u{1f513}\u{1f5dd}\u{1f510}\u{1f512}'
-const LONGEST = 'x'.repeat(255)
+const LONGEST = 'plum tea, '.repeat(26).slice(0, 255)
 
 // Composed and decomposed.
 const CREME = 'cr\u00e8me br\u00fbl\u00e9e :"'
@@ -64,8 +64,11 @@ describe('POST /auth/register', () => {
       takes('8 characters', 'plum tea'),
       takes('8 characters beyond the basic plane', KEYS),
       takes('256 characters', `${LONGEST}y`),
-      takes('256 characters beyond the basic plane', KEY.repeat(256)),
-      takes('256 characters, 768 decomposed', '\u1ec7'.repeat(256).normalize('NFD')),
+      takes('256 characters beyond the basic plane', KEYS.repeat(32)),
+      takes(
+        '256 characters, 768 decomposed',
+        '\u1ec7\u1ec5\u1ed9\u1ead\u1ea5'.repeat(52).slice(0, 256).normalize('NFD'),
+      ),
       takes('spaces and colons', ' : :: :a '),
       takes('a common one and more', 'trustno1 trustno1'),
       refuses('of nothing', ''),
@@ -89,6 +92,8 @@ describe('POST /auth/register', () => {
       refuses('that is common', 'password', common),
       refuses('that is common, in another case', 'TrustNo1', common),
       refuses('that is common, in digits', '12345678', common),
+      refuses('that is common, one character at any length', 'x'.repeat(256), common),
+      refuses('that is common, a run at any length', '12345678901234567890', common),
       refuses('that is the name', 'ADA LOVELACE', own),
       refuses('that is the e-mail', 'Ada@Example.com', {
         ...register('Ada@Example.com', { email: 'ada@example.com' }),

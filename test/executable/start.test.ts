@@ -200,6 +200,36 @@ describe('a bad setting or flag', () => {
   }
 })
 
+describe('what is wrong with settings, the files of TLS and the password of the administrator', () => {
+  const TLS = { HIPFLASK_TLS_CERT: 'nowhere.crt', HIPFLASK_TLS_KEY: 'nowhere.key' }
+  const ADMIN = { HIPFLASK_ADMIN_EMAIL: 'a@b.example', HIPFLASK_ADMIN_PASSWORD: 'password123' }
+
+  test('is told at once, and nothing is made', async () => {
+    for (const HIPFLASK_ENV of ['development', 'production']) {
+      const { exitCode, stdout, stderr, folder } = await failToServe({
+        env: { HIPFLASK_ENV, HIPFLASK_LOG_LEVEL: 'loud', ...TLS, ...ADMIN },
+      })
+      expect([exitCode, stdout]).toEqual([1, ''])
+      expect(stderr.split('\n').slice(0, -1)).toEqual([
+        'Settings are not valid:',
+        expect.stringContaining('  HIPFLASK_LOG_LEVEL must be'),
+        expect.stringContaining('  HIPFLASK_TLS_CERT names a file'),
+        expect.stringContaining('  HIPFLASK_TLS_KEY names a file'),
+        expect.stringContaining('  HIPFLASK_ADMIN_PASSWORD: Is one of the most common passwords'),
+      ])
+      expect(readdirSync(folder)).toEqual([])
+    }
+  })
+
+  test('is no hindrance to commands that need neither', async () => {
+    const folder = makeFolder()
+    await (await startServer({ folder })).stop()
+    const { exitCode, stderr } = await runCommand(['user', 'list'], { folder, env: { ...TLS, ...ADMIN } })
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect((await runCommand(['config'], { folder, env: TLS })).exitCode).toBe(0)
+  })
+})
+
 describe('a port in use', () => {
   test('says so and changes nothing', async () => {
     await using server = await startServer()
