@@ -1,10 +1,12 @@
 // The time that processes on this database have known, kept in it: a restart must not believe a clock that was set back
 // before it, nor delete by one that is ahead.
 import { createTimes, type Clock, type Times } from '../core/clock.ts'
-import { StaleError, UniqueError, type Store, type Table } from './store.ts'
+import { StaleError, UniqueError, type Operation, type Store, type Table } from './store.ts'
 
-/** How old what is kept may be after a crash, where requests were served. */
-const SAVE_MS = 60_000
+/** How old what is kept may be after a crash, where requests were served but nothing was written. */
+const SAVE_MS = 5_000
+/** How old it may be where something was: it goes along with the commits of others, which costs no sync of its own. */
+const SAVE_WITH_OTHERS_MS = 1_000
 const ROW = 1
 
 export const timeTable: Table = {
@@ -32,16 +34,21 @@ export async function keepTime(store: Store, options: KeptTimeOptions): Promise<
   const known = row && { latest: Number(row['latest']), lived: Number(row['lived']) }
   const times = createTimes({ ...options, known })
   let isKept = row !== undefined
-  let isAsked = false
+  let isAsked = true
+  let savedAt = -Infinity
+
+  function saving(): Operation {
+    isAsked = false
+    savedAt = options.monotonic()
+    const values = { latest: times.latest(), lived: times.lived() }
+    return { kind: isKept ? 'update' : 'insert', table: timeTable.name, id: ROW, values }
+  }
 
   async function save(): Promise<void> {
     // Who is idle writes nothing.
     if (!isAsked) return
-    isAsked = false
-    const values = { latest: times.latest(), lived: times.lived() }
     try {
-      const kind = isKept ? 'update' : 'insert'
-      await store.commit([{ kind, table: timeTable.name, id: ROW, values }])
+      await store.commit([saving()])
       isKept = true
     } catch (error) {
       // Another process has made the row, or a restored backup lacks it. All else is told where it matters.
@@ -49,6 +56,9 @@ export async function keepTime(store: Store, options: KeptTimeOptions): Promise<
       if (error instanceof StaleError) isKept = false
     }
   }
+  // From the start on: a process may be killed before it is asked.
+  await save()
+  store.accompany(() => (options.monotonic() - savedAt < SAVE_WITH_OTHERS_MS ? undefined : saving()))
   const timer = setInterval(() => void save(), SAVE_MS)
   timer.unref()
   return {

@@ -181,6 +181,11 @@ export interface Store {
    * a step requires; UniqueError or BrokenReferenceError where a constraint broke; AppError `unavailable` where the engine can't write now.
    */
   commit(steps: readonly Step[]): Promise<readonly Row[]>
+  /**
+   * Takes what `make` gives along with commits of others, in the same transaction; what fails of it is left out alone.
+   * It is asked before each.
+   */
+  accompany(make: () => Operation | undefined): void
   /** Deletes old rows in one commit of its own; gives how many. Call it again while it gives `limit`. */
   deleteOlderThan(sweep: Sweep): Promise<number>
   /**

@@ -5,11 +5,19 @@ import type { Eventual } from '../../core/eventual.ts'
 import { randomBytes } from 'node:crypto'
 import { type ListPlan, type SqlStatement, createCompiler } from '../compile.ts'
 import { isInternal, secretsTable, withInternalTables } from '../internal-tables.ts'
-import { type Id, type Load, type Row, type Store, type Table, UniqueError } from '../store.ts'
+import {
+  type Id,
+  type Load,
+  type Operation,
+  type Row,
+  type Store,
+  type Table,
+  UniqueError,
+} from '../store.ts'
 import { checkId } from '../values.ts'
 import { emptyLog } from './database.ts'
 import { createRowDecoder, sqliteDialect } from './dialect.ts'
-import { isFull, isLocked, translateReadError, unavailable } from './errors.ts'
+import { isEngineFailure, isFull, isLocked, translateReadError, unavailable } from './errors.ts'
 import { type WriteStep, type Written, createExecution } from './execution.ts'
 import { createCondition, type Condition } from './condition.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -63,14 +71,16 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const turn = createReadTurn(database)
   const condition = watchCondition(database, turn, { report, clock })
   const changes = createChanges(database, turn, tables)
+  const execute = createExecution({ tables, compiler, statements, decode, onChange: changes.note })
+  const companions = createCompanions(execute)
   const groups = createGroupCommit<WriteStep, Written, readonly Row[]>({
     database,
     beforeBegin: () => {
       turn.end()
       condition.refuseDamaged()
     },
-    execute: createExecution({ tables, compiler, statements, decode, onChange: changes.note }),
-    beforeCommit: (written) => totals.add(written.flatMap((one) => one.totals)),
+    execute,
+    beforeCommit: companions.joined((written) => totals.add(written.flatMap((one) => one.totals))),
     answerOf: ({ rows }) => rows,
     onCommit: (waitsMs) => {
       condition.noteCommit()
@@ -89,18 +99,15 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
   const reads = createReads({ ...base, ...reading })
 
   // Not async: every create waits for this.
-  const commit: Store['commit'] = (steps) => {
-    if (stopping !== undefined) return Promise.reject(unavailable())
-    return steps.length === 0 ? Promise.resolve([]) : groups.add(steps)
-  }
+  const add = (steps: readonly WriteStep[]) =>
+    stopping === undefined ? groups.add(steps) : Promise.reject(unavailable())
+  const commit: Store['commit'] = (steps) => (steps.length === 0 ? Promise.resolve([]) : add(steps))
   return {
     ...reads,
     metrics: measures.metrics,
     commit,
-    deleteOlderThan: async (sweep) => {
-      refuseWhenStopped()
-      return (await groups.add([{ kind: 'sweep', ...sweep }])).length
-    },
+    accompany: companions.add,
+    deleteOlderThan: async (sweep) => (await add([{ kind: 'sweep', ...sweep }])).length,
     watch(tables) {
       const count = changes.watch(tables)
       return () => reading.read(count)
@@ -116,6 +123,34 @@ export function createSqliteStore(options: SqliteStoreOptions): Store {
         return close(database, { condition, warn })
       })
       return stopping
+    },
+  }
+}
+
+/** What goes along with the commits of others. */
+function createCompanions(execute: ReturnType<typeof createExecution>) {
+  const makers: (() => Operation | undefined)[] = []
+
+  function write(): void {
+    for (const make of makers) {
+      const operation = make()
+      if (operation === undefined) continue
+      try {
+        execute([operation])
+      } catch (error) {
+        // One operation that fails undoes itself; where the engine failed, nothing of the transaction counts.
+        if (isEngineFailure(error)) throw error
+      }
+    }
+  }
+  return {
+    add: (make: () => Operation | undefined) => void makers.push(make),
+    /** The work, and then theirs. */
+    joined: <T>(work: (input: T) => void) => {
+      return (input: T) => {
+        work(input)
+        write()
+      }
     },
   }
 }

@@ -104,6 +104,22 @@ describe.if(hasFaketime())('a clock that is set', () => {
     await check()
   })
 
+  test('-20s brings no token back that ended before a crash', async () => {
+    await server.stop()
+    await start({ HIPFLASK_ACCESS_TOKEN_SECONDS: '1' })
+    const over = await login()
+    await Bun.sleep(2100)
+    expect(await write('before the crash')).toHaveLength(3)
+    expect(await by(over.access_token)).toBe('401 token_expired')
+    await server.kill()
+    await clock.set('-20')
+    await start()
+    expect(await by(over.access_token)).toBe('401 token_expired')
+    await server.stop()
+    await clock.set('+0')
+    await start()
+  })
+
   test('+1y while it stands still and starts again, and back, takes nothing either', async () => {
     const tokens = await login()
     const first = await write('while it stands still')
