@@ -242,6 +242,14 @@ describe('a port in use', () => {
 })
 
 describe('the data folder', () => {
+  test.each(['d', './d', 'd/e', './d/e/', '../d'])('is made where it is %s', async (data) => {
+    const folder = join(makeFolder(), 'working')
+    mkdirSync(folder)
+    await using server = await startServer({ folder, data })
+    expect(existsSync(join(folder, data, 'hipflask.db'))).toBe(true)
+    expect(await server.stop()).toBe(0)
+  })
+
   test('that is a file is exit 1 with its name', async () => {
     const folder = makeFolder()
     writeFileSync(join(folder, 'data'), 'a file')

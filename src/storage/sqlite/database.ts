@@ -14,7 +14,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { StartError } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
 import { damaged, isLocked, lostDatabase, lostLog, translateStartError } from './errors.ts'
@@ -111,10 +111,16 @@ export function isNew({ path, traces }: Pick<DatabaseOptions, 'path' | 'traces'>
 function createFile(path: string): boolean {
   const folder = dirname(path)
   try {
-    const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
+    // Of a relative path the folders above end at `.`, which is its own parent.
+    const whole = resolve(folder)
+    const made = mkdirSync(whole, { recursive: true, mode: 0o700 })
     accessSync(folder, modes.R_OK | modes.W_OK | modes.X_OK)
     // SQLite syncs the names of its files in the folder, and nobody else that of the folder.
-    for (let at = folder; made !== undefined && at.length >= made.length; at = dirname(at))
+    for (
+      let at = whole;
+      made !== undefined && at.length >= made.length && at !== dirname(at);
+      at = dirname(at)
+    )
       syncEntry(dirname(at))
     // SQLite would delete a log that is older than its file.
     if (sizeOfLog(path) > 0 && !hasEntry(path)) throw lostDatabase(path)
