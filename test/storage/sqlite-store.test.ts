@@ -1,16 +1,17 @@
 // The Store suite on SQLite, in a file and in memory, and what only a file can show: groups, locks, full disks.
 import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../src/core/errors.ts'
+import type { Eventual } from '../../src/core/eventual.ts'
 import { applyMigration } from '../../src/storage/migrate.ts'
 import { openDatabase } from '../../src/storage/sqlite/database.ts'
 import { GATHERING_TURNS_MAX, GROUP_STEPS_MAX, LOCK_WAIT_MS } from '../../src/storage/sqlite/group-commit.ts'
 import { STATEMENTS_MAX } from '../../src/storage/sqlite/statements.ts'
 import { type SqliteStoreOptions, createSqliteStore } from '../../src/storage/sqlite/store.ts'
-import type { Row, Store } from '../../src/storage/store.ts'
+import type { Row, Store, Values } from '../../src/storage/store.ts'
 import { LIST_TABLES, describeLists } from './list-suite.ts'
 import { describeStore } from './store-suite.ts'
 import { TABLES, book, thing } from './tables.ts'
@@ -159,6 +160,45 @@ describe('SQLite in a file, beyond the suite', () => {
     await store.stop()
     expect(statSync(`${path}-wal`).size).toBe(0)
   })
+
+  /** Stops the store, zeroes the page of the file that has the text after its start, and opens it again. */
+  async function emptyPageOf(text: string): Promise<void> {
+    await store.stop()
+    const bytes = readFileSync(path)
+    const page = bytes.indexOf(text) >> 12
+    bytes.fill(0, page << 12, (page + 1) << 12)
+    writeFileSync(path, bytes)
+    ;({ store, database } = open(path))
+    expect(database.query('PRAGMA integrity_check').values()).toEqual([['ok']])
+  }
+
+  const reads: [string, (of: Store) => Eventual<unknown>][] = [
+    ['get', (of) => of.get('things', 1)],
+    ['get under a filter', (of) => of.get('things', 1, { amount: 1 })],
+    ['list', (of) => of.list({ table: 'things', limit: 10 })],
+    ['update', (of) => of.commit([{ kind: 'update', table: 'things', id: 1, values: { amount: 2 } }])],
+    ['delete', (of) => of.commit([{ kind: 'delete', table: 'things', id: 1 }])],
+  ]
+  const spilled: [string, Values][] = [
+    ['text', { name: `${'a'.repeat(5_000)}<last>` }],
+    ['text of another script', { name: `${'\u{1f376}'.repeat(1_250)}<last>` }],
+    ['JSON', { extra: { text: `${'a'.repeat(5_000)}<last>` } }],
+  ]
+  for (const [how, work] of reads) {
+    test.each(spilled)(`${how} of %s of which SQLite misses nothing is damage`, async (_, values) => {
+      await store.commit([thing({ amount: 1, ...values }), thing({ name: 'short' })])
+      await emptyPageOf('<last>')
+      const error = await Promise.try(work, store).then(
+        (value) => value,
+        (thrown: unknown) => thrown,
+      )
+      expect(error).toMatchObject({ code: 'unavailable', cause: { name: 'ContentError' } })
+      await expect(store.check()).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(store.commit([thing({})])).rejects.toMatchObject({ code: 'unavailable' })
+      expect(await store.get('things', 2)).toMatchObject({ name: 'short' })
+      expect(existsSync(`${path}-damaged`)).toBe(true)
+    })
+  }
 
   test('a commit on another connection changes what watchers see, from the next turn of the event loop on', async () => {
     const version = store.watch(['people'])

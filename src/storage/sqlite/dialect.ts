@@ -9,6 +9,7 @@ import {
 } from 'kysely'
 import type { ColumnKind, Row, Table } from '../store.ts'
 import type { SqlDialect } from '../table-shape.ts'
+import { ContentError } from './errors.ts'
 
 export const sqliteDialect: SqlDialect = {
   kysely: {
@@ -63,13 +64,33 @@ export const COLUMN_TYPES: Readonly<Record<ColumnKind, string>> = {
   json: 'ANY',
 }
 
-/** Turns what the driver gives for a row of the table into the row, in place. */
+/** A row with less text is on one page of 4 KiB, in any script. */
+const ONE_PAGE_CHARACTERS = 1000
+
+/**
+ * Turns what the driver gives for a row of the table into the row, in place. Throws ContentError where a text has a NUL:
+ * none is ever written (values.ts). What a row has beyond its first page is on pages that have nothing by which SQLite
+ * would find out that they were emptied.
+ */
 export function createRowDecoder(table: Table): (raw: Record<string, unknown>) => Row {
-  const booleans = table.columns.filter(({ kind }) => kind === 'boolean').map(({ name }) => name)
-  const documents = table.columns.filter(({ kind }) => kind === 'json').map(({ name }) => name)
+  const namesOf = (kind: ColumnKind) =>
+    table.columns.filter((column) => column.kind === kind).map(({ name }) => name)
+  const booleans = namesOf('boolean')
+  const documents = namesOf('json')
+  const texts = [...namesOf('text'), ...documents]
   return (raw) => {
+    let characters = 0
+    for (const name of texts) characters += (raw[name] as string | null)?.length ?? 0
+    if (characters >= ONE_PAGE_CHARACTERS) refuseZeros(raw, texts)
     for (const name of booleans) if (raw[name] !== null) raw[name] = raw[name] === 1
     for (const name of documents) if (raw[name] !== null) raw[name] = JSON.parse(raw[name] as string)
     return raw as Row
+  }
+}
+
+function refuseZeros(raw: Record<string, unknown>, texts: readonly string[]): void {
+  for (const name of texts) {
+    if ((raw[name] as string | null)?.includes('\0') === true)
+      throw new ContentError(`Text ${name} has a NUL`)
   }
 }

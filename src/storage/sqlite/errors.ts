@@ -38,6 +38,11 @@ export class ReaderError extends Error {
   }
 }
 
+/** A row that SQLite read without an error, and that nobody can have written. It counts as SQLITE_CORRUPT. */
+export class ContentError extends Error {
+  override name = 'ContentError'
+}
+
 /** Another connection holds the lock. */
 export function isLocked(error: unknown): boolean {
   return primaryCode(error) === BUSY
@@ -166,6 +171,7 @@ function primaryCode(error: unknown): number {
 }
 
 function extendedCode(error: unknown): number {
+  if (error instanceof ContentError) return CORRUPT
   return error instanceof SQLiteError || error instanceof ReaderError ? (error.errno ?? 0) : 0
 }
 

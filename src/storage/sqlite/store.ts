@@ -175,6 +175,8 @@ interface ReadingOptions {
 interface Reading {
   /** Runs a read on the main thread. */
   read: <T>(work: () => T) => T
+  /** Runs what is done with the rows of a read. */
+  tell: <T>(work: () => T) => T
   /** Reads on another thread; undefined where there is none. */
   readAside: (plan: ListPlan) => Promise<RawRow[]> | undefined
 }
@@ -189,6 +191,13 @@ function createReading({ pool, turn, condition, refuseWhenStopped }: ReadingOpti
       refuseWhenStopped()
       try {
         turn.enter()
+        return work()
+      } catch (error) {
+        throw told(error)
+      }
+    },
+    tell(work) {
+      try {
         return work()
       } catch (error) {
         throw told(error)
@@ -234,7 +243,7 @@ interface ReadsOptions extends Reading, SqliteStoreOptions {
 }
 
 function createReads(options: ReadsOptions): Pick<Store, 'get' | 'remember' | 'list' | 'count' | 'check'> {
-  const { compiler, statements, decode, totals, turn, changes, condition, read, readAside } = options
+  const { compiler, statements, decode, totals, turn, changes, condition, read, tell, readAside } = options
   const getById = createReadById(options)
   const remember = createKept({ turn, changes, get: getById })
 
@@ -260,7 +269,7 @@ function createReads(options: ReadsOptions): Pick<Store, 'get' | 'remember' | 'l
       const { table, search } = query
       const isSlow = () => search !== undefined || (!compiler.isCheapList(query) && isLarge(table))
       const rows = await read(() => rowsOf(compiler.list(query), isSlow))
-      return rows.map((raw) => decode(table, raw))
+      return tell(() => rows.map((raw) => decode(table, raw)))
     },
     count: async (table, where, countOptions = {}) => {
       const { search, deleted = false } = countOptions

@@ -290,6 +290,54 @@ describe('a page that is found damaged while serving', () => {
   })
 })
 
+describe('a page of a long text that was zeroed, which SQLite does not notice', () => {
+  let folder: string
+  let server: RunningServer
+  beforeAll(async () => {
+    folder = makeFolder()
+    const before = await startNotes({ folder })
+    const long = { ...note(1, 1), text: `long ${'…'.repeat(1_900)}<last>` }
+    for (const body of [note(1, 0), long]) {
+      expect((await send(before, '/api/notes', { body }))?.status).toBe(201)
+    }
+    await before.stop()
+    const path = join(folder, 'data/hipflask.db')
+    overwrite(path, pageWith(path, '<last>'), 0)
+    server = await startNotes({ folder })
+  })
+  afterAll(() => server.stop())
+
+  test('is 503 by id and in a list, and nothing is written any more', async () => {
+    expect(await statusOf(server, '/api/notes', note(1, 2))).toBe(201)
+    for (const path of ['/api/notes/2', '/api/notes', '/api/notes?q=long']) {
+      expect((await send(server, path))?.body).toMatchObject({ error: { code: 'unavailable' } })
+    }
+    expect((await send(server, '/api/notes/1'))?.body.text).toBe(textOf(1, 0))
+    expect(await statusOf(server, '/health/ready')).toBe(503)
+    expect(await statusOf(server, '/api/notes', note(1, 3))).toBe(503)
+    expect(server.log().filter((line) => line.includes('is damaged'))).toHaveLength(1)
+  })
+
+  test('ends an export with exit code 3 and the remedy', async () => {
+    await server.stop()
+    const { exitCode, stderr } = await runCommand(['export', 'notes'], { folder })
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 3,
+      stderr: expect.stringMatching(/^Database .*hipflask\.db is damaged: restore a backup/),
+    })
+  })
+})
+
+test('a command that meets a damaged page ends with exit code 3 and the remedy', async () => {
+  const { folder, pathOf } = copied('stopped')
+  overwrite(pathOf(), pageWith(pathOf(), textOf(2, 50)), 0)
+  const { exitCode, stderr } = await runCommand(['export', 'notes'], { folder })
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 3,
+    stderr: expect.stringMatching(/^Database .*hipflask\.db is damaged: restore a backup/),
+  })
+})
+
 test('whichever page is overwritten, the server does not start or answers what was written, or 503', async () => {
   const seed = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
   console.log(`Pages by FAULTS_SEED=${seed}`)
