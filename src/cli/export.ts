@@ -1,8 +1,8 @@
 // `hipflask export`: all records of a resource to stdout, exact, to be imported again or read by other programs.
-import { resourcesOf } from '../app.ts'
+import { databaseOf, resourcesOf } from '../app.ts'
 import { exportRecords, TRANSFER_FORMATS, unexportedFields } from '../rest/transfer.ts'
 import { configOf, type Command } from './command.ts'
-import { openData, resourceNamed } from './data.ts'
+import { describeFailure, openData, resourceNamed } from './data.ts'
 import { formatNamed, FORMAT_OPTION } from './transfer-format.ts'
 import { createProgress } from './progress.ts'
 
@@ -35,6 +35,8 @@ export const exportCommand: Command = {
         written += records
         progress.show(written, total === 0 ? 1 : written / total)
       }
+    } catch (error) {
+      throw describeFailure(error, databaseOf(config, resources).path)
     } finally {
       progress.end()
       await store.stop()

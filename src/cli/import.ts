@@ -1,7 +1,7 @@
 // `hipflask import`: the records of a file into a resource, all of them or none. It works beside a running server.
 import { createReadStream, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { resourcesOf } from '../app.ts'
+import { databaseOf, resourcesOf } from '../app.ts'
 import { createAccountEngine } from '../auth/accounts.ts'
 import { ANONYMOUS, type Principal } from '../access/principal.ts'
 import { usersTable } from '../auth/users.ts'
@@ -12,7 +12,7 @@ import { createLogger } from '../core/logger.ts'
 import type { Engine } from '../rest/engine.ts'
 import { importRecords, type ImportReport, type Prepare, type RowFault } from '../rest/transfer.ts'
 import { configOf, JSON_OPTION, printJson, type Command, type Io } from './command.ts'
-import { openData, resourceNamed } from './data.ts'
+import { describeFailure, openData, resourceNamed } from './data.ts'
 import { formatNamed, formatOfFile, FORMAT_OPTION } from './transfer-format.ts'
 import { createProgress } from './progress.ts'
 
@@ -82,6 +82,8 @@ export const importCommand: Command = {
         onProgress: ({ bytes, records }) =>
           progress.show(records, size === undefined ? undefined : bytes / size),
       })
+    } catch (error) {
+      throw describeFailure(error, databaseOf(config, resources).path)
     } finally {
       progress.end()
       await engine.settle()
