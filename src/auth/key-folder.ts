@@ -104,10 +104,10 @@ export function makeFolder(data: string, folder: string): void {
     renameSync(draft, folder)
     syncFolder(data)
   } catch (error) {
-    if (draft !== undefined) rmSync(draft, { recursive: true, force: true })
+    if (draft !== undefined) discard(draft)
     const code = codeOf(error)
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return
-    const message = `Key folder ${folder} can't be made (${code}); let this user write to ${data}`
+    const message = `Key folder ${folder} can't be made (${code}); ${remedyOf(code, data)}`
     throw new StartError(message, 1, error)
   }
 }
@@ -126,15 +126,18 @@ export function addKey(folder: string, newest: string | undefined, now: () => nu
     syncFolder(folder)
     return kid
   } catch (error) {
-    rmSync(draft, { force: true })
-    const message = `Key folder ${folder} can't be written (${codeOf(error)}); let this user write to it`
-    throw new StartError(message, 1, error)
+    discard(draft)
+    throw notWritten(folder, error)
   }
 }
 
-/** Removes the file of a key, if it is there. */
+/** Removes the file of a key, if it is there. Throws StartError where the folder can't be written. */
 export function removeKey(folder: string, kid: string): void {
-  rmSync(pathOf(folder, kid), { force: true })
+  try {
+    rmSync(pathOf(folder, kid), { force: true })
+  } catch (error) {
+    throw notWritten(folder, error)
+  }
 }
 
 /**
@@ -175,8 +178,37 @@ export function addKeyTexts(folder: string, texts: Readonly<Record<string, strin
     syncFolder(folder)
     return missing
   } catch (error) {
-    const message = `Key folder ${folder} can't be written (${codeOf(error)}); let this user write to it`
-    throw new StartError(message, 1, error)
+    throw notWritten(folder, error)
+  }
+}
+
+/** What can't be removed either is no reason of its own: the one why it was not finished is told. */
+function discard(draft: string): void {
+  try {
+    rmSync(draft, { recursive: true, force: true })
+  } catch {}
+}
+
+function notWritten(folder: string, error: unknown): StartError {
+  const code = codeOf(error)
+  return new StartError(
+    `Key folder ${folder} can't be written (${code}); ${remedyOf(code, folder)}`,
+    1,
+    error,
+  )
+}
+
+function remedyOf(code: string, folder: string): string {
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'free space on its disk'
+    case 'EROFS':
+      return 'its file system may only be read, let it be written to'
+    case 'EIO':
+      return 'check its disk'
+    default:
+      return `let this user write to ${folder}`
   }
 }
 

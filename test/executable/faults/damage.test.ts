@@ -391,6 +391,13 @@ describe.if(canMount())('a file system that may only be read', () => {
       exitCode: 1,
       stderr: expect.stringMatching(/cannot be used \(EROFS\)/),
     })
+    const rotated = await runCommand(['keys', 'rotate'], { folder })
+    expect(rotated).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /^Key folder .*keys can't be written \(EROFS\); its file system may only/,
+      ),
+    })
     expect(readFileSync(join(data, 'hipflask.db')).equals(before)).toBe(true)
     unmount(data)
   })

@@ -91,6 +91,20 @@ describe.if(canMount())('on a full disk', () => {
     expect((await send(server, '/api/notes'))?.body.total_items).toBe(acknowledged.length)
   })
 
+  test('no key is made, and the remedy is named', async () => {
+    const more = join(data, 'more')
+    const { bavail, bsize } = statfsSync(data)
+    writeFileSync(more, Buffer.alloc(bavail * bsize))
+    const keys = readdirSync(join(data, 'keys'))
+    const { exitCode, stderr } = await runCommand(['keys', 'rotate'], { folder })
+    rmSync(more)
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/^Key folder .* can't be written \(ENOSPC\); free space on its disk$/m),
+    })
+    expect(readdirSync(join(data, 'keys'))).toEqual(keys)
+  })
+
   const refused: [string, string, string, () => unknown, Record<string, string>?][] = [
     ['a create', 'POST', '/api/notes', () => note(1, 1)],
     [
