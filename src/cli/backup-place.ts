@@ -13,7 +13,7 @@ import {
 } from '../storage/backup.ts'
 import { readBackup, type BackupSource } from '../storage/backup-format.ts'
 import { openBucket, type Bucket } from '../storage/bucket.ts'
-import { draftOf, isAbandoned } from '../storage/whole-file.ts'
+import { draftOf, removeAbandoned } from '../storage/whole-file.ts'
 
 /** `hipflask-20261127T230000Z.db`: sorted by name they are sorted by time. */
 const AUTOMATIC_NAME = /^hipflask-\d{8}T\d{6}Z\.db$/
@@ -126,9 +126,8 @@ function folderPlace(folder: string): Place {
     prune(keep) {
       const names = readdirSync(folder)
       const old = oldestOf(names, keep)
-      // What a killed process has left behind.
-      const abandoned = names.filter((name) => AUTOMATIC_DRAFT.test(name) && isAbandoned(join(folder, name)))
-      for (const name of [...old, ...abandoned]) rmSync(join(folder, name), { force: true })
+      for (const name of old) rmSync(join(folder, name), { force: true })
+      removeDrafts(folder)
       return Promise.resolve(old.map((name) => join(folder, name)))
     },
   }
@@ -151,9 +150,15 @@ function bucketPlace(
       const names = (await bucket.list(`${prefix}hipflask-`)).map((key) => key.slice(prefix.length))
       const old = oldestOf(names, keep)
       for (const name of old) await bucket.remove(prefix + name)
+      removeDrafts(staging)
       return old.map(nameOf)
     },
   }
+}
+
+/** What killed processes have left behind. */
+function removeDrafts(folder: string): void {
+  for (const name of readdirSync(folder)) if (AUTOMATIC_DRAFT.test(name)) removeAbandoned(join(folder, name))
 }
 
 interface Upload {

@@ -33,10 +33,10 @@ export interface Draft {
   drop: () => void
 }
 
-/** Whether a draft is of a process that was killed. */
-export function isAbandoned(draft: string): boolean {
+/** Removes a draft of a process that was killed. */
+export function removeAbandoned(draft: string): void {
   const stat = statSync(draft, { throwIfNoEntry: false })
-  return stat !== undefined && Date.now() - stat.mtimeMs > STALE_MS
+  if (stat !== undefined && Date.now() - stat.mtimeMs > STALE_MS) remove(draft)
 }
 
 /** The name of a file while it is written. */
@@ -51,7 +51,7 @@ export function draftOf(path: string): string {
 export function createDraft(target: string): Draft {
   const path = draftOf(target)
   try {
-    if (isAbandoned(path)) rmSync(path, { force: true })
+    removeAbandoned(path)
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     throw creationFailure(error, target)
@@ -82,9 +82,14 @@ export function createDraft(target: string): Draft {
     drop() {
       if (isDone) return
       end()
-      for (const leftover of [path, `${path}-journal`]) rmSync(leftover, { force: true })
+      remove(path)
     },
   }
+}
+
+/** With what SQLite has put beside it. */
+function remove(draft: string): void {
+  for (const path of [draft, `${draft}-journal`]) rmSync(path, { force: true })
 }
 
 /** Keeps a file under a second name, which nothing may have yet. Throws StartError where something has it. */

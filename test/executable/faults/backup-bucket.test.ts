@@ -1,7 +1,7 @@
 // Backups in a bucket, of an S3 server that keeps its objects as files in a folder.
 import S3rver from '@20minutes/s3rver'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NOTES, readNotes, writeNote } from '../../support/backed-up.ts'
 import { makeFolder, runCommand, startServer } from '../../support/executable.ts'
@@ -106,10 +106,20 @@ describe('backups by HIPFLASK_BACKUP_TO', () => {
   test('only the newest stay, and only those of hipflask are deleted', async () => {
     const to = { HIPFLASK_BACKUP_TO: `s3://${BUCKET}/nightly/`, HIPFLASK_BACKUP_KEEP: '2' }
     await run(['backup', `s3://${BUCKET}/nightly/hipflask-mine.db`])
+    // Of a process that was killed, of one that is at work, and of others.
+    const staging = join(folder, 'data/backups')
+    for (const name of ['hipflask-20250101T000000Z.db', 'hipflask-20250102T000000Z.db', 'mine.db']) {
+      writeFileSync(join(staging, `${name}.unfinished`), '')
+    }
+    const minuteAgo = new Date(Date.now() - 65_000)
+    utimesSync(join(staging, 'hipflask-20250101T000000Z.db.unfinished'), minuteAgo, minuteAgo)
     for (const day of [1, 2, 3, 4]) {
       const { exitCode, stderr } = await run(['backup', '--at', `2026-01-0${day}T00:00:00Z`], to)
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     }
+    const left = readdirSync(staging).sort()
+    for (const name of left) rmSync(join(staging, name))
+    expect(left).toEqual(['hipflask-20250102T000000Z.db.unfinished', 'mine.db.unfinished'])
     expect(objectsIn('nightly')).toEqual([
       'hipflask-20260103T000000Z.db',
       'hipflask-20260104T000000Z.db',

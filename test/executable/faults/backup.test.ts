@@ -13,6 +13,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -472,6 +473,32 @@ describe('hipflask restore', () => {
       expect(readdirSync(folder).sort()).toEqual(['data', 'resources'])
     }
   })
+})
+
+test('what a killed backup leaves is no backup, and a minute later the next one takes its place', async () => {
+  const folder = await filledFolder(1)
+  fillLarge(join(folder, 'data/hipflask.db'))
+  const child = Bun.spawn([join(import.meta.dir, '../../../dist/hipflask'), 'backup', 'x.db'], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
+  const draft = join(folder, 'x.db.unfinished')
+  for (let at = 0; at < 500 && !existsSync(draft); at++) await Bun.sleep(5)
+  child.kill('SIGKILL')
+  await child.exited
+  const left = readdirSync(folder).filter((name) => name.startsWith('x.db'))
+  expect(left.filter((name) => !name.startsWith('x.db.unfinished'))).toEqual([])
+  expect(left).toContain('x.db.unfinished')
+  expect(await runCommand(['backup', 'verify', 'x.db.unfinished'], { folder })).toMatchObject({ exitCode: 3 })
+  const early = await runCommand(['backup', 'x.db'], { folder })
+  expect(early).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('try again in a minute') })
+  const minuteAgo = new Date(Date.now() - 65_000)
+  utimesSync(draft, minuteAgo, minuteAgo)
+  expect(await runCommand(['backup', 'x.db'], { folder })).toMatchObject({ exitCode: 0 })
+  expect(readdirSync(folder).sort()).toEqual(['data', 'resources', 'x.db'])
+  expect(await runCommand(['backup', 'verify', 'x.db'], { folder })).toMatchObject({ exitCode: 0 })
 })
 
 test('a file in the place of the folder is named', async () => {
