@@ -19,6 +19,11 @@ import { checkValidity, renewOnHangup } from './renewal.ts'
 const GRACE_MS = 10_000
 /** They may take so long after the last request was let in, however long that takes. */
 const GRACE_AFTER_DRAIN_MS = 5_000
+/**
+ * Ctrl-C comes more than once where a script runner is between: from the terminal to the whole process group, and
+ * forwarded by the runner. The same signal this soon after the first is that one, and no second wish of somebody.
+ */
+const REPEATED_SIGNAL_MS = 500
 const EXIT_FORCED = 1
 const WRONG_USAGE = 2
 
@@ -165,15 +170,17 @@ function logStrays(logger: Logger): void {
   )
 }
 
-/** The first SIGTERM or SIGINT; a second one ends the process at once. */
+/** The first SIGTERM or SIGINT; a second one, unless it is a mere repetition, ends the process at once. */
 function firstSignal(): Promise<string> {
   return new Promise((resolve) => {
-    let isStopping = false
+    let first: { signal: string; at: number } | undefined
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (isStopping) process.exit(EXIT_FORCED)
-        isStopping = true
-        resolve(signal)
+        const now = performance.now()
+        if (first === undefined) {
+          first = { signal, at: now }
+          resolve(signal)
+        } else if (signal !== first.signal || now - first.at >= REPEATED_SIGNAL_MS) process.exit(EXIT_FORCED)
       })
     }
   })

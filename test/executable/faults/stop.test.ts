@@ -161,6 +161,26 @@ test('a second signal ends it at once with 1, and what was answered is kept', as
   expect(await (await again.fetch('/api/notes')).json()).toMatchObject({ total_items: 1 })
 })
 
+test.each([
+  [50, 0],
+  [700, 1],
+])('the same signal again after %d ms ends it with %d', async (milliseconds, code) => {
+  const server = await startStopping(0)
+  const slow = await openConnection(portOf(server))
+  const answer = slow.request({ path: '/api/notes/slow' }).then(
+    ({ status }) => status,
+    () => 'cut off',
+  )
+  // The request has no start that could be waited for; one of another connection comes after it.
+  await server.fetch('/health/live')
+  await signal(server, 'SIGINT')
+  await Bun.sleep(milliseconds)
+  process.kill(server.pid, 'SIGINT')
+  expect(await endOf(server)).toBe(code)
+  expect(await answer).toBe(code === 0 ? 200 : 'cut off')
+  expect(server.log().some((line) => line.includes('Stopped'))).toBe(code === 0)
+})
+
 test('a signal before anything was opened ends it with 0 and leaves nothing', async () => {
   const folder = makeFolder()
   const file = join(folder, 'resources/a.ts')
