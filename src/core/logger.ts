@@ -23,6 +23,11 @@ export interface LoggerOptions {
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 const SECRET_NAME = /password|secret|token|authorization|cookie|api_?key/i
 const MAX_CAUSES = 5
+/**
+ * What breaks a line somewhere, steers a terminal, or turns the order of what is shown around: control characters but
+ * for the line feed, separators of lines, marks of direction and of byte order.
+ */
+const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
 /** Whether a logger of the least level writes a line of this one. */
 export function lets(least: LogLevel, level: LogLevel): boolean {
@@ -43,7 +48,16 @@ export function createLogger({ level, format, write, clock }: LoggerOptions): Lo
 }
 
 function jsonLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
-  return JSON.stringify({ time, level, message, ...printable(fields) })
+  return jsonText({ time, level, message, ...printable(fields) })
+}
+
+/** A value as JSON that stays one line, and what it is, for whatever shows it. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 function prettyLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
@@ -87,9 +101,7 @@ function describeError(error: Error): string {
   return text
 }
 
-// A stack is the only text that may break a line of the pretty format; control characters of the input may not.
+// A stack is the only text that may break a line of the pretty format, nothing of the input may.
 function oneLine(text: string): string {
-  return text
-    .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/g, ' ')
-    .replaceAll('\n', '\n    ')
+  return text.replace(UNSAFE, ' ').replaceAll('\n', '\n    ')
 }

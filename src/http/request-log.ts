@@ -2,7 +2,7 @@
 // so that no secret gets into it. JSON is put together by hand, since the general logger takes as long as half a read.
 import { ANONYMOUS, type Principal } from '../access/principal.ts'
 import { timestamp } from '../core/clock.ts'
-import { createLogger, lets, type LoggerOptions } from '../core/logger.ts'
+import { createLogger, jsonText, lets, type LoggerOptions } from '../core/logger.ts'
 import type { Endpoint, Exchange } from './exchange.ts'
 
 /** From here on a request is slow, which is a warning. */
@@ -57,7 +57,7 @@ type LinesOf = (endpoint: Endpoint) => (line: Line) => void
 /** What is put between quotes unescaped comes from us: ids, addresses in our spelling, hexadecimal digits. */
 function jsonLines({ write, clock, addressOf }: RequestLogOptions): LinesOf {
   return ({ method, route }) => {
-    const template = route === undefined ? '' : `,"route":${JSON.stringify(route)}`
+    const template = route === undefined ? '' : `,"route":${jsonText(route)}`
     const ofStatus = new Map<number, string>()
     const middleOf = (status: number): string => {
       let text = ofStatus.get(status)
@@ -82,7 +82,7 @@ function jsonLines({ write, clock, addressOf }: RequestLogOptions): LinesOf {
 
 function principalText(principal: Principal): string {
   if (principal === ANONYMOUS) return ''
-  return `,"principal_id":${JSON.stringify(principal.id)},"principal_kind":"${principal.kind}"`
+  return `,"principal_id":${jsonText(principal.id)},"principal_kind":"${principal.kind}"`
 }
 
 function prettyLines(options: RequestLogOptions): LinesOf {

@@ -26,6 +26,11 @@ function prettyOf(message: string, fields: LogFields = {}): string {
   return lines.join('')
 }
 
+/** The first and the last of each range that a line may not have raw. */
+const UNSAFE = Array.from(
+  '\u0000\t\r\u001f\u007f\u0080\u0085\u009f\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\ufeff',
+)
+
 describe('a level', () => {
   const LEVELS: LogLevel[] = ['debug', 'info', 'warn', 'error']
   test.each([
@@ -45,8 +50,21 @@ describe('JSON', () => {
     const { logger, lines } = createSink()
     logger.info('Server\nstarted', { url: 'http://127.0.0.1:3000', count: 2, text: 'a\u2028b' })
     expect(lines).toEqual([
-      '{"time":"2026-01-02T03:04:05.006Z","level":"info","message":"Server\\nstarted","url":"http://127.0.0.1:3000","count":2,"text":"a\u2028b"}\n',
+      '{"time":"2026-01-02T03:04:05.006Z","level":"info","message":"Server\\nstarted","url":"http://127.0.0.1:3000","count":2,"text":"a\\u2028b"}\n',
     ])
+  })
+
+  test.each(UNSAFE)('escapes %p wherever it stands', (unsafe) => {
+    const { logger, lines } = createSink()
+    const text = `a${unsafe}b`
+    logger.info(text, { [text]: text, list: [{ [text]: text }], error: new Error(text, { cause: { text } }) })
+    expect(lines[0]).not.toContain(unsafe)
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      message: text,
+      [text]: text,
+      list: [{ [text]: text }],
+      error: expect.stringContaining(text),
+    })
   })
 
   test('of an Error has its stack and its causes', () => {
@@ -79,11 +97,12 @@ describe('a line for people', () => {
     ['\u001b[31mred', '[31mred'],
     ['a\rb', 'a b'],
     ['a\u0085b\u2028c\u007fd', 'a b c d'],
+    ...UNSAFE.map((unsafe) => [`a${unsafe}b`, 'a b'] as const),
     ['a\nINFO forged', 'a\n    INFO forged'],
   ])('shows %p without control characters', (text, shown) => {
     expect(prettyOf(text)).toBe(`03:04:05 WARN  ${shown.startsWith('[') ? ` ${shown}` : shown}\n`)
     expect(prettyOf('Message', { text })).toContain(shown)
-    expect(prettyOf('Message', { list: [text] })).not.toMatch(/[\u0000-\u0009\u007f-\u009f\u2028]/)
+    expect(prettyOf('Message', { list: [text] })).not.toMatch(/[\u0000-\u0009\u007f-\u009f\u200e-\u202e]/)
   })
 })
 
