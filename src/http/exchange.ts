@@ -1,6 +1,6 @@
 // A request and what becomes known of it until its answer is there: what the log and the metrics are about. Nothing here
 // decides what the answer is.
-import { ADMIN_ROLE } from '../access/authorize.ts'
+import { isAdministrator } from '../access/authorize.ts'
 import { ANONYMOUS, type Principal } from '../access/principal.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Countable } from './request-limits.ts'
@@ -11,7 +11,7 @@ export interface Exchange extends Countable {
   readonly startedAt: number
   /** Nobody until the credential is found right. */
   principal: Principal
-  /** When an administrator was known as one. */
+  /** When an administrator was known as one, within the scope of what is asked for. */
   identifiedAt: number | undefined
   /** Of the answer's body. */
   bytes: number
@@ -39,10 +39,10 @@ export function createExchange(request: Request): Exchange {
   }
 }
 
-/** Notes who asks, whatever the scope of the credential lets them do. */
-export function identify(exchange: Exchange, principal: Principal): void {
+/** Notes who asks, also where the credential does not reach what needs this scope. */
+export function identify(exchange: Exchange, principal: Principal, scope: string | undefined): void {
   exchange.principal = principal
-  if (principal.role === ADMIN_ROLE) exchange.identifiedAt ??= performance.now()
+  if (isAdministrator({ principal, scope })) exchange.identifiedAt ??= performance.now()
 }
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set([

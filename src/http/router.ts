@@ -205,7 +205,7 @@ function createAdmission(route: Route, options: RouterOptions): Admission {
   const find = createIdentification(route, options)
   const decide = (incoming: Incoming, found: Eventual<Principal>): Eventual<Permit> =>
     proceed(found, (caller) => {
-      identify(incoming.exchange, caller)
+      identify(incoming.exchange, caller, scope)
       // Nothing behind this may take a caller out of its scope for more than the rule does.
       const principal = withinScope(caller, scope)
       const where = authorize({ rule, principal, action, scope })

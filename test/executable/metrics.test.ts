@@ -189,22 +189,31 @@ describe('what is measured', () => {
   })
 })
 
-test('the server times its answers for administrators, and for nobody else', async () => {
-  for (const [caller, isTimed] of [
-    ['admin', true],
-    ['signed in', true],
-    ['key of an administrator with *', true],
-    ['ada', false],
-    ['nobody', false],
-  ] as const) {
-    for (const path of ['/api/items', '/api/items/4711', '/nothing']) {
+describe('the server times its answers for administrators, and for nobody else', () => {
+  const items = ['/api/items', '/api/items/4711']
+  test.each([
+    ['admin', [...items, '/metrics']],
+    ['signed in', [...items, '/metrics']],
+    ['key of an administrator with *', [...items, '/metrics']],
+    // Where the scope of a key ends its owner is nobody in particular.
+    ['key of an administrator with items:read', items],
+    ['key of an administrator with metrics:read', ['/metrics']],
+    ['key of a user with *', []],
+    ['ada', []],
+    ['wrong key', []],
+    ['nobody', []],
+  ] as const)('%s at %p', async (caller, timed) => {
+    // Where there is no route nobody is asked who it is.
+    const timings = ['/nothing', ...items, '/metrics'].map(async (path) => {
       const response = await world.fetch(path, { headers: credentials[caller]! })
-      const timing = response.headers.get('server-timing')
-      // Where there is no route nobody is asked who it is.
-      if (isTimed && path !== '/nothing') expect(timing).toMatch(/^auth;dur=\d+\.\d\d, total;dur=\d+\.\d\d$/)
+      return [path, response.headers.get('server-timing')] as const
+    })
+    for (const [path, timing] of await Promise.all(timings)) {
+      if ((timed as readonly string[]).includes(path))
+        expect(timing).toMatch(/^auth;dur=\d+\.\d\d, total;dur=\d+\.\d\d$/)
       else expect(timing).toBeNull()
     }
-  }
+  })
 })
 
 describe('the Grafana dashboard', () => {
