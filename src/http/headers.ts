@@ -65,9 +65,9 @@ export function createAnswerHeaders({
     }
     const isOwn = names.some((name) => standing.has(name.toLowerCase()))
     const headers = isOwn ? own(requestId, noStore) : noStore ? unstored : revalidated
-    headers.set('x-request-id', requestId)
-    for (const name of names) headers.set(name, extra[name] as string)
     try {
+      for (const name of names) headers.set(name, extra[name] as string)
+      headers.set('x-request-id', requestId)
       return new Response(text, { status, headers })
     } finally {
       if (!isOwn) for (const name of names) headers.delete(name)

@@ -325,6 +325,7 @@ function respond(result: unknown, answering: Answering): Response {
     for (const [name, value] of Object.entries(format.headers?.(body) ?? {})) own.set(name, value)
   }
   for (const [name, value] of Object.entries(extra)) own.set(name, value)
+  own.set('x-request-id', requestId)
   const text = body === undefined ? null : (format?.encode(body, query) ?? null)
   exchange.bytes = byteLengthOf(text ?? '')
   return new Response(text, { status, headers: own })

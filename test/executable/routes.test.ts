@@ -1,6 +1,7 @@
 // Routes that a resource file adds, on the built executable (test/fixtures/resources/articles.ts).
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { checkCase, testCases, type Case } from '../support/cases.ts'
+import { startServer } from '../support/executable.ts'
 import { post, startWorld, type World } from '../support/world.ts'
 
 let world: World
@@ -230,4 +231,39 @@ test('routes are in the document, each with a name of its own', async () => {
   const search = paths['/api/articles/search'].get
   expect(search.parameters.map(({ name }: any) => name)).toEqual(['title', 'limit'])
   expect(search.responses[200].description).toBe('What was found')
+})
+
+describe('the headers of an answer that a handler makes', () => {
+  const answer = (path: string, status: number, headers: object) =>
+    `route({ method: 'GET', path: '${path}', access: everyone(), responses: { 200: t.Object({}), 204: null }, handler: ({ reply }) => reply(${status}, ${status === 204 ? 'undefined' : '{}'}, ${JSON.stringify(headers)}) })`
+  const mine = { 'x-request-ID': 'mine', 'x-own': 'yes', 'Cache-Control': 'max-age=60' }
+  const resource = `import { defineResource, everyone, route, t } from 'hipflask'
+export default defineResource({
+  name: 'items',
+  schema: t.Object({ name: t.String() }),
+  access: { list: everyone() },
+  routes: [
+    ${answer('/some', 200, mine)},
+    ${answer('/none', 204, mine)},
+    ${answer('/bad', 200, { 'x-own': 'canary', 'x-bad': 'a\nb' })},
+  ],
+})
+`
+  test('are its own but for the request id, and never those of another answer', async () => {
+    await using server = await startServer({ resources: { 'items.ts': resource } })
+    for (const [path, status] of [
+      ['/some', 200],
+      ['/none', 204],
+    ] as const) {
+      const { status: answered, headers } = await server.fetch(`/api/items${path}`)
+      expect(answered).toBe(status)
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+      expect(headers.get('x-own')).toBe('yes')
+      expect(headers.get('cache-control')).toBe('max-age=60')
+    }
+    expect((await server.fetch('/api/items/bad')).status).toBe(500)
+    const { headers } = await server.fetch('/api/items')
+    expect(headers.get('x-own')).toBeNull()
+    expect(headers.get('cache-control')).not.toBe('max-age=60')
+  })
 })
