@@ -99,6 +99,41 @@ describe('each request has one line', () => {
     expect(line).not.toHaveProperty('route')
   })
 
+  test.each([
+    ['PROPFIND', '_OTHER'],
+    ['M-SEARCH', '_OTHER'],
+    ['CONNECT', 'CONNECT'],
+    ['TRACE', 'TRACE'],
+  ])('the method %s, as %s', async (method, logged) => {
+    const answer = await rawRequest(
+      server.url,
+      `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    )
+    const line = await lineOf(/x-request-id: (\S+)/i.exec(answer)?.[1])
+    expect(line).toMatchObject({ status: 405, method: logged, route: '/' })
+  })
+
+  test('but for what the HTTP parser refuses by itself', async () => {
+    const before = requestLines().length
+    const head = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n'
+    for (const [bytes, status] of [
+      ['nonsense\r\n\r\n', '400'],
+      ['GET / HTTP/1.1\r\n\r\n', '400'],
+      [`${head}A b: c\r\n\r\n`, '400'],
+      [`${head}A: ${'x'.repeat(16 * 1024)}\r\n\r\n`, '431'],
+      ['GET / HTTP/2.0\r\nHost: a\r\n\r\n', '505'],
+      ['BREW / HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+      ['get / HTTP/1.1\r\nHost: a\r\n\r\n', undefined],
+    ] as const) {
+      const answer = await rawRequest(server.url, bytes)
+      expect(answer.split(' ')[1]).toBe(status as string)
+      expect(answer).not.toMatch(/x-request-id/i)
+    }
+    const answer = await rawRequest(server.url, `${head}A: ${'x'.repeat(16_000)}\r\n\r\n`)
+    await lineOf(/x-request-id: (\S+)/i.exec(answer)?.[1])
+    expect(requestLines().length).toBe(before + 1)
+  })
+
   test('a client that goes away', async () => {
     const before = requestLines().length
     const { hostname, port } = new URL(server.url)
