@@ -2,7 +2,7 @@
 // by mistake.
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
-import { StartError } from '../core/errors.ts'
+import { StartError, thisUser } from '../core/errors.ts'
 import { PRIVATE_KEY, isKeyOf, type AsymmetricAlgorithm } from './algorithms.ts'
 import { KEYS_MAX } from './key-folder.ts'
 import { privateKeysOf, signingKey, type SigningKey } from './signing-keys.ts'
@@ -62,7 +62,7 @@ function readBounded(path: string): string {
     }
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    throw new StartError(`${SETTING} names a file that can't be read (${code}); let this user read it`)
+    throw new StartError(`${SETTING} names a file that can't be read (${code}); let ${thisUser()} read it`)
   }
   if (length > KEY_FILE_BYTES_MAX)
     throw new StartError(

@@ -2,7 +2,7 @@
 // secret's value is never part of a message.
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { StartError } from '../core/errors.ts'
+import { StartError, thisUser } from '../core/errors.ts'
 import { backupProblems } from './backup.ts'
 import { parseDotenv } from './dotenv.ts'
 import { nearest } from '../core/nearest.ts'
@@ -197,10 +197,10 @@ function findVariable(
   function readSecret(): string | undefined {
     try {
       return readBounded(resolve(cwd, fromFile!), SECRET_FILE_BYTES_MAX).replace(/\r?\n$/, '')
-    } catch {
+    } catch (error) {
       // Without the name of the file: who mistakes the variable puts the secret itself there.
       problems.push(
-        `${variable}_FILE${where} must name a readable file of at most ${SECRET_FILE_BYTES_MAX} bytes`,
+        `${variable}_FILE${where} must name a readable file of at most ${SECRET_FILE_BYTES_MAX} bytes: ${reasonOf(error)}`,
       )
       return undefined
     }
@@ -268,6 +268,15 @@ function faults(problems: readonly string[]): StartError {
   const lines = problems.map((problem) => `\n  ${problem}`).join('')
   const isUsage = problems.some((problem) => problem.startsWith('--'))
   return new StartError(`Settings are not valid:${lines}`, isUsage ? 2 : 1)
+}
+
+/** Why `readBounded` gave nothing, in words that do not tell the file. */
+function reasonOf(error: unknown): string {
+  if (error instanceof RangeError) return 'it is longer'
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file'
+  if (code === 'EACCES' || code === 'EPERM') return `${thisUser()} may not read it`
+  return code === 'EISDIR' ? 'it is a folder' : `it can't be read (${code})`
 }
 
 /** Reads pipes too: a shell gives a secret by <(command). Throws a RangeError where there is more. */

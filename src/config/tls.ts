@@ -1,6 +1,7 @@
 // The certificate and the private key that HIPFLASK_TLS_CERT and HIPFLASK_TLS_KEY name, checked before anything
 // listens. No message repeats what is in a file.
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { thisUser } from '../core/errors.ts'
 import { readBounded } from './load.ts'
 import { variableOf, type Config } from './settings.ts'
 
@@ -57,7 +58,7 @@ function readFile(path: string, variable: string): string {
         `${variable} names a file of over ${TLS_FILE_BYTES_MAX / 1024} KiB, which is the maximum`,
       )
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    throw new Error(`${variable} names a file that can't be read (${code}); let this user read it`)
+    throw new Error(`${variable} names a file that can't be read (${code}); let ${thisUser()} read it`)
   }
 }
 

@@ -85,6 +85,11 @@ export class AppError extends Error {
   }
 }
 
+/** How a message names the user whose rights the process has: in a container nobody knows it else. Windows has no uid. */
+export function thisUser(): string {
+  return process.getuid === undefined ? 'this user' : `this user (uid ${process.getuid()})`
+}
+
 /**
  * A failure of the operator's side: a bad setting, declaration, file or command. The command line prints its
  * message without a stack and ends with `exitCode` (api.md, section 6): 1 failure, 2 wrong usage, 3 damaged data,

@@ -147,7 +147,7 @@ describe('readKeyFile', () => {
     ['is a folder', () => root, 'EISDIR'],
   ])('refuses a file that %s', (_, path, code) => {
     expect(refusal(path(), 'ES256')).toBe(
-      `HIPFLASK_JWT_KEY_FILE names a file that can't be read (${code}); let this user read it`,
+      `HIPFLASK_JWT_KEY_FILE names a file that can't be read (${code}); let this user (uid ${process.getuid?.()}) read it`,
     )
   })
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig, readDotenv, type LoadOptions } from '../../src/config/load.ts'
@@ -220,17 +220,30 @@ describe('a secret', () => {
   })
 
   test.each([
-    ['absent', undefined],
-    ['a folder', 'folder'],
-    ['over 4096 bytes', 'p'.repeat(4097)],
-  ])('of a file that is %s is one problem', async (_, content) => {
+    ['absent', undefined, 'there is no such file'],
+    ['a folder', 'folder', 'it is a folder'],
+    ['over 4096 bytes', 'p'.repeat(4097), 'it is longer'],
+  ])('of a file that is %s is one problem', async (_, content, reason) => {
     const own = await mkdtemp(join(folder, 'secret-'))
     if (content === 'folder') await mkdir(join(own, 'secret'))
     else if (content !== undefined) await writeFile(join(own, 'secret'), content)
     const env = { ...admin, HIPFLASK_ADMIN_PASSWORD_FILE: 'secret' }
     expect(problems({ env, cwd: own })).toEqual([
-      'HIPFLASK_ADMIN_PASSWORD_FILE must name a readable file of at most 4096 bytes',
+      `HIPFLASK_ADMIN_PASSWORD_FILE must name a readable file of at most 4096 bytes: ${reason}`,
     ])
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('of a file of another user tells who may not read it', async () => {
+    const own = await mkdtemp(join(folder, 'secret-'))
+    await writeFile(join(own, 'secret'), SECRET, { mode: 0o600 })
+    for (const path of [folder, own]) await chmod(path, 0o755)
+    const script = `
+      const { loadConfig } = await import(${JSON.stringify(join(import.meta.dir, '../../src/config/load.ts'))})
+      process.setuid(65534)
+      try { loadConfig({ flags: {}, env: { HIPFLASK_ADMIN_PASSWORD_FILE: 'secret' }, cwd: ${JSON.stringify(own)} }) }
+      catch (error) { console.log(error.message) }`
+    const { stdout } = Bun.spawnSync([process.execPath, '-e', script])
+    expect(`${stdout}`).toContain('at most 4096 bytes: this user (uid 65534) may not read it')
   })
 
   test('of an empty file is too short', async () => {

@@ -220,7 +220,7 @@ describe('openDatabase', () => {
       }`
     const { stdout } = Bun.spawnSync([process.execPath, '-e', script])
     expect(stdout.toString()).toMatch(
-      /^StartError 1 Data folder \S+ cannot be used \(EACCES\): make it a folder/,
+      /^StartError 1 Data folder \S+ cannot be used \(EACCES\): make it a folder that this user \(uid 65534\) may write to/,
     )
   })
 })

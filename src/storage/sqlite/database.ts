@@ -15,7 +15,7 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { StartError } from '../../core/errors.ts'
+import { StartError, thisUser } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
 import { damaged, isLocked, lostDatabase, lostLog, translateStartError } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
@@ -131,7 +131,7 @@ function createFile(path: string): boolean {
     if (error instanceof StartError) throw error
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST' && hasEntry(path)) return false
-    const remedy = 'make it a folder that this user may write to, or choose another'
+    const remedy = `make it a folder that ${thisUser()} may write to, or choose another`
     throw new StartError(`Data folder ${folder} cannot be used (${code}): ${remedy}`, 1, error)
   }
 }
@@ -221,7 +221,7 @@ function readHeader(path: string): Buffer {
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const remedy = 'make it a file that this user may read and write, or choose another data folder'
+    const remedy = `make it a file that ${thisUser()} may read and write, or choose another data folder`
     throw new StartError(`Database ${path} cannot be used (${code}): ${remedy}`, 1, error)
   }
 }
