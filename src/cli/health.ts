@@ -4,10 +4,10 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
+import { loopbackOf, urlOf } from '../http/listener.ts'
 import { configOf, JSON_OPTION, printJson, type Command } from './command.ts'
 
 const LIMIT_MS = 3000
-const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 export const health: Command = {
   name: 'health',
@@ -20,7 +20,8 @@ export const health: Command = {
   async run(args, io) {
     const { config } = configOf(args, io)
     if (config.port === 0) throw new StartError('Port is 0, must be the one that the server listens on')
-    const url = urlOf(config)
+    const { host, port, tlsCert } = config
+    const url = `${urlOf({ host, port, isSecure: tlsCert !== undefined })}/health/ready`
     const answer = await ask(config).catch((error: Error) => error)
     const status = answer instanceof Error ? null : answer
     const isReady = status === 200
@@ -36,16 +37,11 @@ export const health: Command = {
   },
 }
 
-function urlOf(config: Config): string {
-  const host = LOOPBACK[config.host] ?? config.host
-  return `${config.tlsCert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${config.port}/health/ready`
-}
-
 /** The status of the answer. Not by `fetch`: that would ask the proxy of HTTP_PROXY. */
 function ask(config: Config): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const outgoing = (config.tlsCert === undefined ? http : https).request({
-    host: LOOPBACK[config.host] ?? config.host,
+    host: loopbackOf(config.host) ?? config.host,
     port: config.port,
     path: '/health/ready',
     // A server that answers for named hosts only would refuse its own address.

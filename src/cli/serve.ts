@@ -7,6 +7,7 @@ import { readTls, type Tls } from '../config/tls.ts'
 import { productionWarnings } from '../config/warnings.ts'
 import { StartError } from '../core/errors.ts'
 import { createLogger, type Logger, type LoggerOptions } from '../core/logger.ts'
+import { loopbackOf } from '../http/listener.ts'
 import { listen } from '../http/server.ts'
 import { scheduleBackups } from './backup-schedule.ts'
 import { configOf, type Arguments, type Command, type Io } from './command.ts'
@@ -132,6 +133,8 @@ async function serveUntilSignal({
   const lost = io.keyboard === undefined ? [renewOnHangup({ config, logger, server })] : []
   const reloading = isWatching ? reloadOnChange({ loaded, logger, requestLog, app, server }) : undefined
   logger.info(`hipflask is serving ${server.url}`, {
+    // The printed address is the one that this machine reaches it by.
+    host: loopbackOf(host) === undefined ? undefined : `${host} (all addresses)`,
     environment: config.env,
     resources: resources.map(({ name }) => name).join(', '),
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,

@@ -39,7 +39,8 @@ export function createAnswerHeaders({
       'x-content-type-options': 'nosniff',
       'x-request-id': '',
     })
-    if (strictTransport) headers.set('strict-transport-security', 'max-age=31536000; includeSubDomains')
+    // Not for subdomains: they may be somebody else's.
+    if (strictTransport) headers.set('strict-transport-security', 'max-age=31536000')
     if (noIndex) headers.set('x-robots-tag', 'noindex')
     return headers
   }

@@ -12,6 +12,9 @@ export interface Place {
   tls?: Readonly<{ cert: string; key: string }> | undefined
 }
 
+/** Of a host that means every address of the machine, which no client can call: the one that this machine calls. */
+const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
 export interface Listener {
   port: number
   /** The address of the other end of a request's connection; undefined once that is closed. */
@@ -36,6 +39,17 @@ const QUIET_MS = 25
 /** Under an unbroken load of new connections there is no such time. */
 const UNQUIET_MS_MAX = 500
 const STOP_POLL_MS = 100
+
+/** The host that reaches a listener of this machine; undefined where its own does. */
+export function loopbackOf(host: string): string | undefined {
+  return LOOPBACK[host]
+}
+
+/** Where this machine reaches it: `http://127.0.0.1:3000`. With the port, also where that is the scheme's own. */
+export function urlOf({ host, port, isSecure }: { host: string; port: number; isSecure: boolean }): string {
+  const reached = loopbackOf(host) ?? host
+  return `${isSecure ? 'https' : 'http'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
 
 /** Binds the address. Throws StartError where it can't be had. */
 export function openListener(place: Place, answer: RequestHandler): Listener {

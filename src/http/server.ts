@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { createExchange } from './exchange.ts'
 import { createAnswerHeaders, type HeaderOptions } from './headers.ts'
-import { openListener, type Place } from './listener.ts'
+import { openListener, urlOf, type Place } from './listener.ts'
 import { createProblemResponder } from './problem.ts'
 import type { RequestHandler } from './router.ts'
 
@@ -15,7 +15,7 @@ export interface ServerOptions extends Place {
 }
 
 export interface Server {
-  /** `http://127.0.0.1:3000`, or `https://…` */
+  /** Where this machine reaches it: `http://127.0.0.1:3000`, or `https://…` */
   url: string
   /** The address of the other end of a request's connection; undefined once that is closed. */
   readonly peerOf: (request: Request) => string | undefined
@@ -49,8 +49,7 @@ export function listen({ logger, headers, ...place }: ServerOptions): Server {
   const { host, tls } = place
   const { port } = listener
   return {
-    // With its port, also where that is the scheme's own.
-    url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url: urlOf({ host, port, isSecure: tls !== undefined }),
     peerOf: (request) => listener.peerOf(request),
     use: (next) => {
       handle = next

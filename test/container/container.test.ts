@@ -179,8 +179,10 @@ describe.skipIf(!hasEngine)('the image', () => {
     async () => {
       await run('docker run ')
       await healthy(NAME)
-      expect(await run('docker logs ')).toMatch(
-        /No administrator yet: .*docker exec -it CONTAINER \/hipflask user create/,
+      const log = await run('docker logs ')
+      expect(log).toMatch(/No administrator yet: .*docker exec -it CONTAINER \/hipflask user create/)
+      expect(log).toMatch(
+        /hipflask is serving http:\/\/127\.0\.0\.1:3000".*"host":"0\.0\.0\.0 \(all addresses\)"/,
       )
 
       await run('mkdir -p -m 700 secrets')

@@ -158,7 +158,7 @@ describe('the whole difference between development, staging and production', () 
       })
       // What all have in common is there, and is that of the contract.
       expect(observed[0]).toMatchObject({
-        'header strict-transport-security': 'max-age=31536000; includeSubDomains',
+        'header strict-transport-security': 'max-age=31536000',
         'header x-content-type-options': 'nosniff',
         'header cache-control': 'private, no-cache',
       })
