@@ -19,7 +19,7 @@ import { StartError, thisUser } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
 import { damaged, isLocked, lostDatabase, lostLog, translateStartError } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
-import { type LogIndex, hasLost, hasUncopied, readLogIndex } from './log-index.ts'
+import { hasUncopied, holdsAll, isSame, readLogIndex } from './log-index.ts'
 
 export type { Database }
 
@@ -174,21 +174,19 @@ function inspectFile({ path, durability, traces }: DatabaseOptions): void {
     throw new StartError(`File ${path} is not a database: move it away, or choose another data folder`, 3)
   }
   checkOrigin(path, { format: header.readUInt32BE(60), application: header.readUInt32BE(68) })
-  // Read again, since another process may have copied its log and removed it in between.
-  if (!hasLog && hasUncopied(index) && hasUncopied(readLogIndex(path))) throw lostLog(path)
+  // Before SQLite opens it, which makes the index fit whatever it finds. Read again, since another process may have
+  // copied its log and begun another in between.
+  if (hasUncopied(index) && !holdsAll(path, index) && isSame(index, readLogIndex(path))) throw lostLog(path)
   // A clean stop leaves no log behind. After a crash the whole file is read once; else a start takes no longer with
   // more data.
-  if (hasLog || existsSync(damageMark(path))) inspectWhole(path, index)
+  if (hasLog || existsSync(damageMark(path))) inspectWhole(path)
 }
 
 /** The log may hold a newer header, and whatever a dying machine wrote. */
-function inspectWhole(path: string, before: LogIndex | undefined): void {
-  const log = identityOfLog(path)
+function inspectWhole(path: string): void {
   using database = new Database(path, { readonly: true })
   const format = Number(pragma(database, 'user_version'))
   checkOrigin(path, { format, application: Number(pragma(database, 'application_id')) })
-  // By now SQLite has read the log. Where another process has worked on it meanwhile there was no crash.
-  if (hasLost(before, readLogIndex(path)) && identityOfLog(path) === log) throw lostLog(path)
   const mark = damageMark(path)
   if (pragma(database, existsSync(mark) ? 'integrity_check' : 'quick_check') !== 'ok') throw damaged(path)
   rmSync(mark, { force: true })
@@ -200,12 +198,6 @@ function hasTrace(path: string, traces: readonly string[] = []): boolean {
 
 function sizeOfLog(path: string): number {
   return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
-}
-
-/** Another text as soon as the log was written, cut or removed. */
-function identityOfLog(path: string): string {
-  const { ino, size, mtimeNs } = statSync(`${path}-wal`, { throwIfNoEntry: false, bigint: true }) ?? {}
-  return `${ino} ${size} ${mtimeNs}`
 }
 
 /** The first bytes of the file; none of an empty one, which is an empty database. */

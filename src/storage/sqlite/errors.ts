@@ -126,7 +126,7 @@ export function translateStartError(thrown: unknown, path: string): unknown {
 /** The log of the file is not what it was when the process that wrote it ended. Exit code 3. */
 export function lostLog(path: string): StartError {
   return new StartError(
-    `Database ${path} has lost commits: its log ${path}-wal is gone or damaged; put it back or restore a backup, or remove ${path}-shm to go on without them`,
+    `Database ${path} has lost commits: its log ${path}-wal is gone, damaged or another one; put its own back or restore a backup, or remove ${path}-shm, and a log of another database, to go on without them`,
     3,
   )
 }

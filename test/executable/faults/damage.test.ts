@@ -36,6 +36,8 @@ const FILES = ['hipflask.db', 'hipflask.db-wal', 'hipflask.db-shm']
 
 /** What a server leaves that was stopped, or killed. */
 const left: Record<'stopped' | 'killed', string> = { stopped: '', killed: '' }
+/** What one leaves that was killed on a copy, with as many notes of its own. */
+const otherLogs: Buffer[] = []
 
 beforeAll(async () => {
   for (const how of ['stopped', 'killed'] as const) {
@@ -47,6 +49,7 @@ beforeAll(async () => {
     }
     await (how === 'stopped' ? server.stop() : server.kill())
   }
+  otherLogs.push(await writeOtherLog('stopped'))
 })
 
 /** A copy of what was left, with its path to a file of the database. */
@@ -54,6 +57,17 @@ function copied(how: keyof typeof left): { folder: string; pathOf: (suffix?: str
   const folder = makeFolder()
   Bun.spawnSync(['cp', '-a', `${left[how]}/.`, folder])
   return { folder, pathOf: (suffix = '') => join(folder, `data/hipflask.db${suffix}`) }
+}
+
+async function writeOtherLog(how: keyof typeof left): Promise<Buffer> {
+  const { folder, pathOf } = copied(how)
+  const server = await startNotes({ folder })
+  for (let client = 0; client < COUNT / 100; client++) {
+    const notes = Array.from({ length: 100 }, (_, index) => note(client + 10, index))
+    expect(await statusOf(server, '/api/notes', notes)).toBe(201)
+  }
+  await server.kill()
+  return readFileSync(pathOf('-wal'))
 }
 
 const bytesOf = (path: string) => (existsSync(path) ? readFileSync(path) : undefined)
@@ -116,6 +130,12 @@ describe('at the start, exit 3 and a file that stays as it was, for', () => {
       /lost commits/,
     ],
     ['a log with a page overwritten', 'killed', (of) => overwrite(of('-wal'), 9, 1), /lost commits/],
+    [
+      'the log of another database',
+      'killed',
+      (of) => writeFileSync(of('-wal'), otherLogs[0] as Buffer),
+      /lost commits.*another/,
+    ],
     ['a log cut in the middle', 'killed', (of) => truncateSync(of('-wal'), 20 * PAGE), /lost commits/],
   ]
   for (const [what, how, damage, message] of damages) {
@@ -125,6 +145,8 @@ describe('at the start, exit 3 and a file that stays as it was, for', () => {
       const before = ['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))
       const { exitCode, stderr } = await failToServe(folder)
       expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(message) })
+      // Whoever restarts what failed is not to be served at the second time.
+      expect(await failToServe(folder)).toMatchObject({ exitCode, stderr })
       expect(stderr.trim()).toMatch(/(restore|put it back|move it away).*$/)
       expect(['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))).toEqual(before)
     })
