@@ -120,7 +120,7 @@ async function cut(
   const first = events.findIndex((event) => isAnswer(event) && wordsIn(event.bytes).length > 0)
   const moments = Array.from(
     { length: count },
-    () => first + 1 + Math.floor(random() * (events.length - first)),
+    () => first + 1 + Math.floor(random() * (events.length - first - 1)),
   )
   const disk = createDisk()
   const acknowledged = new Set<string>()
