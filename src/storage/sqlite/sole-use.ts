@@ -1,4 +1,5 @@
 // Takes a database file for one process alone, as replacing it needs. It changes no data.
+import { rmSync } from 'node:fs'
 import { Database } from 'bun:sqlite'
 import { StartError } from '../../core/errors.ts'
 import { isEngineFailure, isLocked } from './errors.ts'
@@ -14,6 +15,11 @@ export function takeSoleUse(path: string): Disposable | undefined {
     database.run('PRAGMA busy_timeout = 0')
     // Before the first page is read: so the lock is asked for also where that page is damaged.
     database.run('PRAGMA locking_mode = EXCLUSIVE')
+    database.run('BEGIN EXCLUSIVE')
+    database.run('ROLLBACK')
+    // Nobody else has it open now. What a crash left of the index goes before the log: the index alone would be a sign
+    // of lost commits, where this process is killed next. SQLite makes it anew from the log.
+    rmSync(`${path}-shm`, { force: true })
     database.run('PRAGMA journal_mode = DELETE')
     database.run('BEGIN EXCLUSIVE')
     return { [Symbol.dispose]: () => database.close(true) }
