@@ -84,7 +84,7 @@ function keep(text: string): number | undefined {
 
 // An address of another kind would become a folder, its password included.
 function place(text: string): string | undefined {
-  if (text.startsWith('s3://')) return BUCKET.test(text) ? text : undefined
+  if (/^s3:/i.test(text)) return BUCKET.test(text) ? text : undefined
   return text !== '' && text.length <= PATH_LENGTH_MAX && !/\0|:\/\//.test(text) ? text : undefined
 }
 
