@@ -1,6 +1,6 @@
 // Where backups are kept: a folder, or a bucket of an S3-compatible store. Only files named as hipflask names backups
 // by itself are ever deleted.
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
@@ -14,10 +14,11 @@ import {
 import { readBackup, type BackupSource } from '../storage/backup-format.ts'
 import { openBucket, type Bucket } from '../storage/bucket.ts'
 import { draftOf, removeAbandoned } from '../storage/whole-file.ts'
+import { automaticName, sortOut, warningsOf } from './backup-names.ts'
 
-/** `hipflask-20261127T230000Z.db`: sorted by name they are sorted by time. */
-const AUTOMATIC_NAME = /^hipflask-\d{8}T\d{6}Z\.db$/
-const AUTOMATIC_DRAFT = /^hipflask-\d{8}T\d{6}Z\.db\.unfinished$/
+const AUTOMATIC_DRAFT = /^(hipflask-\d{8}T\d{6}Z\.db\.unfinished)(?:-journal)?$/
+/** As many files that cannot be deleted: then no more are tried. */
+const FAILURES_MAX = 3
 const BUCKET_ADDRESS = /^s3:\/\/([^/]+)\/?(.*)$/su
 const KEY_BYTES_MAX = 1024
 const DAMAGED = 3
@@ -30,13 +31,15 @@ export interface Place {
   nameOf(file: string): string
   has(file: string): Promise<boolean>
   store(file: string, order: BackupOrder): Promise<BackupSummary>
-  /** Deletes the oldest of the backups with a name of hipflask's own, all but so many. Gives their names. */
-  prune(keep: number): Promise<string[]>
+  /** Deletes the oldest of the backups with a name of hipflask's own, all but so many. It throws nothing. */
+  prune(order: { made: string; keep: number }): Promise<Pruned>
 }
 
-/** The name of a backup of this time (ms since 1970). */
-export function automaticName(time: number): string {
-  return `hipflask-${new Date(time).toISOString().replace(/[-:]|\.\d+/g, '')}.db`
+/** Of names for the user. */
+export interface Pruned {
+  deleted: string[]
+  /** Lines for the user. */
+  warnings: string[]
 }
 
 /** Where the settings say that backups go. */
@@ -65,6 +68,9 @@ export interface NamedBackup {
 export function namedBackup(file: string, config: Config, cwd: string): NamedBackup {
   const address = BUCKET_ADDRESS.exec(file)
   if (address === null) {
+    if (/^s3:/i.test(file)) {
+      throw new StartError(`${file} is no backup in a bucket, must be s3://bucket/key`, 2)
+    }
     if (file === '') throw new StartError('File is missing, must be a path or s3://bucket/key', 2)
     const path = resolve(cwd, file)
     return {
@@ -123,12 +129,17 @@ function folderPlace(folder: string): Place {
       makeFolder(folder)
       return makeBackup({ ...order, target: join(folder, file) })
     },
-    prune(keep) {
-      const names = readdirSync(folder)
-      const old = oldestOf(names, keep)
-      for (const name of old) rmSync(join(folder, name), { force: true })
-      removeDrafts(folder)
-      return Promise.resolve(old.map((name) => join(folder, name)))
+    prune({ made, keep }) {
+      return pruned(async (result) => {
+        dropAbandoned(folder)
+        const files = readdirSync(folder).map((name) => ({ name, size: sizeOf(join(folder, name)) }))
+        const { old, ...rest } = sortOut(files, { made, keep, now: Date.now() })
+        result.warnings.push(...warningsOf(rest, (name) => join(folder, name)))
+        await removeAll(old, result, (name) => {
+          rmSync(join(folder, name), { force: true })
+          return join(folder, name)
+        })
+      })
     },
   }
 }
@@ -146,19 +157,79 @@ function bucketPlace(
       makeFolder(staging)
       return upload(bucket, { key: prefix + file, address: nameOf(file), staged: join(staging, file), order })
     },
-    async prune(keep) {
-      const names = (await bucket.list(`${prefix}hipflask-`)).map((key) => key.slice(prefix.length))
-      const old = oldestOf(names, keep)
-      for (const name of old) await bucket.remove(prefix + name)
-      removeDrafts(staging)
-      return old.map(nameOf)
+    prune({ made, keep }) {
+      return pruned(async (result) => {
+        dropAbandoned(staging)
+        const { files, isCut } = await bucket.list(`${prefix}hipflask-`)
+        if (isCut) {
+          // In any order: what is not in it may be older or newer.
+          result.warnings.push(
+            `More than ${files.length} files begin with ${nameOf('hipflask-')}, no old backup was deleted: give backups a prefix of their own`,
+          )
+          return
+        }
+        const named = files.map(({ key, size }) => ({ name: key.slice(prefix.length), size }))
+        const { old, ...rest } = sortOut(named, { made, keep, now: Date.now() })
+        result.warnings.push(...warningsOf(rest, nameOf))
+        await removeAll(old, result, async (name) => {
+          await bucket.remove(prefix + name)
+          return nameOf(name)
+        })
+      })
     },
   }
 }
 
+/** The backup is made: what fails now is told, and takes nothing of that away. */
+async function pruned(work: (result: Pruned) => Promise<void>): Promise<Pruned> {
+  const result: Pruned = { deleted: [], warnings: [] }
+  try {
+    await work(result)
+  } catch (error) {
+    result.warnings.push(`Old backups were not deleted: ${reasonOf(error)}`)
+  }
+  return result
+}
+
+/** `remove` gives the name for the user. */
+async function removeAll(
+  names: readonly string[],
+  { deleted, warnings }: Pruned,
+  remove: (name: string) => string | Promise<string>,
+): Promise<void> {
+  let failures = 0
+  for (const name of names) {
+    try {
+      deleted.push(await remove(name))
+    } catch (error) {
+      warnings.push(`Old backup ${name} was not deleted: ${reasonOf(error)}`)
+      if (++failures === FAILURES_MAX) return
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof StartError) return error.message
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+}
+
 /** What killed processes have left behind. */
-function removeDrafts(folder: string): void {
-  for (const name of readdirSync(folder)) if (AUTOMATIC_DRAFT.test(name)) removeAbandoned(join(folder, name))
+function dropAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const [, draft] = AUTOMATIC_DRAFT.exec(name) ?? []
+    // A journal goes with its draft, which alone is touched while it is written.
+    const isDraft = draft === name || (draft !== undefined && !existsSync(join(folder, draft)))
+    if (isDraft && isFile(join(folder, name))) removeAbandoned(join(folder, name))
+  }
+}
+
+/** 0 of what is no file. */
+function sizeOf(path: string): number {
+  return isFile(path) ? statSync(path).size : 0
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 interface Upload {
@@ -216,11 +287,4 @@ function makeFolder(folder: string): void {
     const { code } = error as NodeJS.ErrnoException
     throw new StartError(`Folder ${folder} cannot be made (${code}): choose another by --backup-to`, 1, error)
   }
-}
-
-function oldestOf(names: readonly string[], keep: number): string[] {
-  return names
-    .filter((name) => AUTOMATIC_NAME.test(name))
-    .sort()
-    .slice(0, -keep)
 }

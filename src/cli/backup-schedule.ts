@@ -116,7 +116,8 @@ async function report(
 }
 
 function tell(output: string, logger: Logger): void {
-  const { file, made, bytes, deleted } = JSON.parse(output) as Record<string, unknown>
+  const { file, made, bytes, deleted, warnings } = JSON.parse(output) as Record<string, unknown>
   if (made !== true) return logger.debug('A backup was made by another process', { file })
   logger.info('A backup was made', { file, bytes, deleted: (deleted as string[]).length })
+  for (const problem of warnings as string[]) logger.warn('Old backups need a look', { file, problem })
 }

@@ -2,13 +2,14 @@
 // whether such a file is good. It changes no data.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { keyFolderOf, readKeyTexts } from '../auth/key-folder.ts'
+import { areKeyTexts, keyFolderOf, readKeyTexts } from '../auth/key-folder.ts'
 import type { Config } from '../config/settings.ts'
 import { systemClock } from '../core/clock.ts'
 import { StartError } from '../core/errors.ts'
 import { verifyFile, counting, type BackupProgress, type BackupSummary } from '../storage/backup.ts'
-import { readBackup } from '../storage/backup-format.ts'
-import { automaticName, namedBackup, placeOf, type BackupOrder } from './backup-place.ts'
+import { damagedBackup, readBackup } from '../storage/backup-format.ts'
+import { automaticName } from './backup-names.ts'
+import { namedBackup, placeOf, type BackupOrder, type Pruned } from './backup-place.ts'
 import { configOf, JSON_OPTION, printJson, type Arguments, type Command, type Io } from './command.ts'
 import { createProgress } from './progress.ts'
 
@@ -54,7 +55,7 @@ export const backup: Command = {
     if (first === undefined) return backUp(config, { args, io })
     const named = namedBackup(first, config, io.cwd)
     const summary = await working(io, (order) => named.store({ ...orderOf(config), ...order }))
-    describe(summary, [], { args, io })
+    describe(summary, { deleted: [], warnings: [] }, { args, io })
     return 0
   },
 }
@@ -80,7 +81,7 @@ async function backUp(config: Config, { args, io }: Run): Promise<number> {
     if (await isMade()) return describeOther(place.nameOf(file), { args, io })
     throw error
   }
-  describe(summary, await place.prune(config.backupKeep), { args, io })
+  describe(summary, await place.prune({ made: file, keep: config.backupKeep }), { args, io })
   return 0
 }
 
@@ -95,9 +96,15 @@ async function verify(file: string, config: Config, { args, io }: Run): Promise<
   const isJson = args.options['json'] === true
   try {
     const found = await working(io, async ({ onProgress }) => {
-      if (named.path !== undefined) return verifyFile(named.path, onProgress)
       const source = await named.source()
-      return readBackup(source, counting(source.size, onProgress))
+      const read =
+        named.path === undefined
+          ? readBackup(source, counting(source.size, onProgress))
+          : verifyFile(named.path, onProgress)
+      const backup = await read
+      // As restore does.
+      if (!areKeyTexts(backup.keys)) throw damagedBackup(source.name)
+      return backup
     })
     const { createdAt, version, keys, sha256 } = found
     const count = Object.keys(keys).length
@@ -160,11 +167,12 @@ export async function working<T>(
 
 function describe(
   { file, bytes, sha256, createdAt }: BackupSummary,
-  deleted: readonly string[],
+  { deleted, warnings }: Pruned,
   { args, io }: Run,
 ): void {
+  for (const warning of warnings) io.stderr(`Warning: ${warning}\n`)
   if (args.options['json'] === true) {
-    return printJson({ file, made: true, bytes, sha256, created_at: createdAt, deleted }, io)
+    return printJson({ file, made: true, bytes, sha256, created_at: createdAt, deleted, warnings }, io)
   }
   const lines = [
     `Wrote ${file}, ${(bytes / BYTES_OF_MB).toFixed(1)} MB`,

@@ -1,7 +1,7 @@
 // `hipflask restore`: a backup in the place of the database. It checks the backup first, and what was there stays under
 // another name.
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, rmdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { addKeyTexts, areKeyTexts, keyFolderOf } from '../auth/key-folder.ts'
 import { sessionsTable } from '../auth/sessions.ts'
 import { systemClock } from '../core/clock.ts'
@@ -41,7 +41,7 @@ export const restore: Command = {
     if (data === ':memory:') throw new StartError('A database in memory can not be restored')
     const named = namedBackup(file, config, io.cwd)
     const source = await named.source()
-    makeDataFolder(data)
+    const made = makeDataFolder(data)
     const folder = keyFolderOf(data)
     const database = join(data, 'hipflask.db')
     let added: string[] = []
@@ -56,11 +56,14 @@ export const restore: Command = {
         takeRest: ({ keys }) => {
           if (!areKeyTexts(keys)) throw damagedBackup(source.name)
           added = addKeyTexts(folder, keys)
-          const made = added.length === 0 ? [] : [folder, ...added.map((name) => join(folder, name))]
-          for (const path of made) giveToOwnerOf(data, path)
+          const written = added.length === 0 ? [] : [folder, ...added.map((name) => join(folder, name))]
+          for (const path of written) giveToOwnerOf(data, path)
         },
       }),
-    )
+    ).catch((error: unknown) => {
+      removeEmpty(resolve(data), made)
+      throw error
+    })
     const { createdAt } = backup
     if (args.options['json'] === true) {
       printJson({ database, created_at: createdAt, kept: kept ?? null, keys_added: added }, io)
@@ -75,11 +78,26 @@ export const restore: Command = {
   },
 }
 
-function makeDataFolder(data: string): void {
+/** Gives the uppermost folder that was made. */
+function makeDataFolder(data: string): string | undefined {
   try {
-    mkdirSync(data, { recursive: true, mode: 0o700 })
+    return mkdirSync(resolve(data), { recursive: true, mode: 0o700 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new StartError(`Data folder ${data} cannot be made (${code}): choose another by --data`, 1, error)
+  }
+}
+
+/** Removes folders as long as nothing is in them, up to the one that was made. */
+function removeEmpty(folder: string, made: string | undefined): void {
+  try {
+    for (
+      let at = folder;
+      made !== undefined && at.length >= made.length && at !== dirname(at);
+      at = dirname(at)
+    )
+      rmdirSync(at)
+  } catch {
+    // There is something in it, which stays.
   }
 }

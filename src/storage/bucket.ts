@@ -20,12 +20,18 @@ export interface Bucket {
   put(key: string, path: string, onProgress: (bytes: number, of: number) => void): Promise<void>
   /** Where the bytes of a file come from, of which `sizeOf` has told the size. */
   source(key: string, size: number): BackupSource
-  /** The keys that begin so, in any order, at most KEYS_MAX. */
-  list(prefix: string): Promise<string[]>
+  /** The files that begin so, in any order, at most KEYS_MAX. */
+  list(prefix: string): Promise<BucketList>
   remove(key: string): Promise<void>
 }
 
-/** Keys of a list. Backups beyond it are not found, and so not deleted either. */
+export interface BucketList {
+  files: { key: string; size: number }[]
+  /** There are more. */
+  isCut: boolean
+}
+
+/** Keys of a list. */
 export const KEYS_MAX = 100_000
 const KEYS_PER_PAGE = 1000
 /** S3 takes up to 10,000 parts of a file. */
@@ -68,17 +74,19 @@ export function openBucket({ bucket, endpoint, ...keys }: BucketOptions): Bucket
       read: (from, to) => readPieces(client, { key, bucket, from, to }),
     }),
     list: async (prefix) => {
-      const keys: string[] = []
+      const files: BucketList['files'] = []
       let token: string | undefined
       do {
         const from = token === undefined ? {} : { continuationToken: token }
         const page = await ask('Backups cannot be listed', () =>
           client.list({ prefix, maxKeys: KEYS_PER_PAGE, ...from }),
         )
-        keys.push(...(page.contents ?? []).map(({ key }) => key))
+        // A page without a file is none of a list that could end.
+        if (page.contents === undefined || page.contents.length === 0) break
+        files.push(...page.contents.map(({ key, size = 1 }) => ({ key, size })))
         token = page.nextContinuationToken
-      } while (token !== undefined && keys.length < KEYS_MAX)
-      return keys
+      } while (token !== undefined && files.length < KEYS_MAX)
+      return { files, isCut: token !== undefined }
     },
     remove: (key) => ask('An old backup cannot be deleted', () => client.delete(key)),
   }

@@ -383,6 +383,13 @@ describe('hipflask restore', () => {
     await runCommand(['backup', 'good.db'], { folder })
     make(join(folder, 'bad.db'), readFileSync(join(folder, 'good.db')))
     const before = contentOf(join(folder, 'data'))
+    expect(await runCommand(['backup', 'verify', 'bad.db'], { folder })).toMatchObject({
+      exitCode,
+      stdout: '',
+    })
+    const elsewhere = await runCommand(['restore', 'bad.db', '--data', 'new/deep'], { folder })
+    expect(elsewhere).toMatchObject({ exitCode, stdout: '' })
+    expect(existsSync(join(folder, 'new'))).toBe(false)
     const result = await runCommand(['restore', 'bad.db', '--force'], { folder })
     expect(result).toMatchObject({ exitCode, stdout: '' })
     expect(result.stderr).toMatch(/^File .*bad\.db /)
