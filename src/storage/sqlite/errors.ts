@@ -4,6 +4,7 @@ import { AppError, StartError } from '../../core/errors.ts'
 import { BrokenReferenceError, UniqueError } from '../store.ts'
 
 // Primary result codes (https://www.sqlite.org/rescode.html).
+const ERROR = 1
 const BUSY = 5
 const LOCKED = 6
 const NOMEM = 7
@@ -114,6 +115,14 @@ export function translateStartError(thrown: unknown, path: string): unknown {
       )
     case FULL:
       return new StartError(`Database ${path} cannot grow: free space on its disk`, 1, error)
+  }
+  // What we made and what is there do not fit: of a statement of ours nothing else is left to be wrong.
+  if (primaryCode(error) === ERROR) {
+    return new StartError(
+      `Database ${path} does not have the tables that hipflask made, since another program has changed them: undo that, or restore a backup`,
+      3,
+      error,
+    )
   }
   if (!isEngineFailure(error)) return thrown
   return new StartError(

@@ -1,5 +1,6 @@
 // A damaged file: found at the start it is told and left as it is, found while serving it is written no more. Wrong data
 // is never answered as right.
+import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   copyFileSync,
@@ -151,6 +152,18 @@ describe('at the start, exit 3 and a file that stays as it was, for', () => {
       expect(['', '-wal'].map((suffix) => bytesOf(pathOf(suffix)))).toEqual(before)
     })
   }
+})
+
+test('a table that another program has dropped is exit 3 with the reason', async () => {
+  const { folder, pathOf } = copied('stopped')
+  using database = new Database(pathOf())
+  database.run('DROP TABLE notes')
+  database.close()
+  const { exitCode, stderr } = await failToServe(folder)
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 3,
+    stderr: expect.stringMatching(/another program has changed them: undo that, or restore a backup/),
+  })
 })
 
 test('an empty file is left as it is by commands too', async () => {

@@ -107,6 +107,7 @@ test('a database that is emptied is damaged: 503, and exit 3 at the next start',
   await first.stop()
   const server = await startNotes({ folder: first.folder })
   truncateSync(path, 0)
+  expect(await statusOf(server, `/api/notes?q=${wordOf(1, 0)}`)).toBe(503)
   expect(await write(server, 9)).toBe(503)
   expect(await statusOf(server, '/health/ready')).toBe(503)
   expect(told(server, /is damaged/)).toHaveLength(1)
