@@ -22,10 +22,19 @@ const { values } = parseArgs({
     twice: { type: 'boolean', default: false },
   },
 })
-const machines = values.only.split(',')
+const machines = machinesOf(values.only)
 const sums = await makeRelease(values.out)
 console.log(await describe(values.out))
 if (values.twice) await makeAgain(sums)
+
+/** Ends the program where one is not known: before the folder is emptied. */
+function machinesOf(list: string): string[] {
+  const names = list.split(',')
+  const unknown = names.find((name) => !MACHINES.includes(name))
+  if (unknown === undefined) return names
+  console.error(`--only names '${unknown}', must be of ${MACHINES.join(', ')}, separated by commas`)
+  process.exit(2)
+}
 
 /** Gives the text of SHA256SUMS. The folder is emptied first. */
 async function makeRelease(folder: string): Promise<string> {

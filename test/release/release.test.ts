@@ -142,6 +142,23 @@ describe('the parts list', () => {
   })
 })
 
+describe('--only', () => {
+  test.each(['bogus', 'linux-x64,', ''])('refuses %p, and empties nothing', async (only) => {
+    const out = makeFolder()
+    await Bun.write(join(out, 'kept'), '')
+    const run = await $`${process.execPath} ${join(ROOT, 'release/run.ts')} --only ${only} --out ${out}`
+      .quiet()
+      .nothrow()
+    expect({ exitCode: run.exitCode, stderr: run.stderr.toString(), left: readdirSync(out) }).toEqual({
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        /^--only names '(bogus)?', must be of linux-x64, .*windows-x64, separated by commas\n$/,
+      ),
+      left: ['kept'],
+    })
+  })
+})
+
 describe('build.ts', () => {
   test('refuses a machine that it does not know', async () => {
     const run = await $`${process.execPath} ${join(ROOT, 'build.ts')} --target sparc`.quiet().nothrow()
