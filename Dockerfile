@@ -1,4 +1,5 @@
-# The build has Bun and the dependencies; the image has the executable, the five glibc files that it loads, and no shell.
+# The build has Bun and the dependencies; the image has the executable, the five glibc files that it loads, their
+# licences, and no shell.
 # Nothing of the machine that the image is for is run here: Bun builds for it on any other, and its glibc is copied.
 # A builder without BuildKit knows no BUILDPLATFORM; `linux` is then the machine that it runs on.
 FROM --platform=${BUILDPLATFORM:-linux} oven/bun:1.4.5-slim AS build
@@ -8,10 +9,12 @@ RUN mkdir -p /image/tmp /image/lib /data && chmod 1777 /image/tmp && ln -s lib /
 # First what dependencies are made of, so that a change of the source does not install them again.
 COPY package.json bun.lock bunfig.toml ./
 RUN bun install --frozen-lockfile
-COPY build.ts tsconfig.json ./
+COPY build.ts tsconfig.json LICENSE ./
+COPY release ./release
 COPY src ./src
 ARG TARGETARCH
-RUN bun build.ts --target "linux-${TARGETARCH:-$(dpkg --print-architecture)}"
+RUN bun build.ts --target "linux-${TARGETARCH:-$(dpkg --print-architecture)}" && mkdir /licenses && \
+    bun release/parts.ts dist/hipflask.map > /licenses/THIRD-PARTY-LICENSES.txt && cp LICENSE /licenses/
 
 FROM oven/bun:1.4.5-slim AS glibc
 
@@ -23,6 +26,7 @@ LABEL org.opencontainers.image.title="hipflask" \
 COPY --from=build /image /
 COPY --from=glibc /usr/lib/*-linux-gnu/ld-linux-*.so.? /usr/lib/*-linux-gnu/libc.so.6 /usr/lib/*-linux-gnu/libdl.so.2 \
                   /usr/lib/*-linux-gnu/libm.so.6 /usr/lib/*-linux-gnu/libpthread.so.0 /lib/
+COPY --from=glibc /usr/share/doc/libc6/copyright /licenses/glibc-copyright
 COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 # Mount a folder of resource files at /app/resources.
@@ -34,5 +38,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/hipflask", "health"]
 ENTRYPOINT ["/hipflask"]
 CMD ["serve"]
+COPY --from=build /licenses /licenses
 # Last, so that all below it stays as it is when only the source has changed.
 COPY --from=build /build/dist/hipflask /

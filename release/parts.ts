@@ -1,6 +1,7 @@
 // What is in the executable and whose it is: a parts list (SBOM) in CycloneDX 1.6, and the licence texts that go along.
 // Packages are those that the bundler took in, by its source map, not those that happen to be installed; versions and
 // digests are of bun.lock. Nothing in it is of the day or the machine, so that the same sources give the same list.
+// `bun release/parts.ts MAP` prints the licence texts of an executable by its source map, for the image.
 import { Database } from 'bun:sqlite'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -154,3 +155,5 @@ function uuidOf(text: string): string {
   const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`]
   return [...parts, hex.slice(20, 32)].join('-')
 }
+
+if (import.meta.main) console.log(await licenceTexts(await bundledPackages(Bun.argv[2] ?? '')))

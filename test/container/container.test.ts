@@ -33,6 +33,7 @@ const CONTEXT = [
   'bunfig.toml',
   'build.ts',
   'tsconfig.json',
+  'LICENSE',
 ]
 /** Of the images, containers, volumes and projects of this run, which are all removed in the end. */
 const NAME = `test-${process.pid}-${Date.now()}`
@@ -96,7 +97,7 @@ describe.skipIf(!hasEngine)('the image', () => {
     RUN_TIMEOUT_MS,
   )
 
-  test('holds the executable, five files of glibc and nothing else', async () => {
+  test('holds the executable, five files of glibc, their licences and nothing else', async () => {
     await $`docker create --name ${NAME}-files ${NAME}`.quiet()
     const archive = new Bun.Archive(await $`docker export ${NAME}-files`.arrayBuffer())
     const files = await archive.files()
@@ -110,7 +111,13 @@ describe.skipIf(!hasEngine)('the image', () => {
       'lib/libdl.so.2',
       'lib/libm.so.6',
       'lib/libpthread.so.0',
+      'licenses/LICENSE',
+      'licenses/THIRD-PARTY-LICENSES.txt',
+      'licenses/glibc-copyright',
     ])
+    const licences = await (files.get('licenses/THIRD-PARTY-LICENSES.txt') as File).text()
+    expect(licences).toContain('swagger-ui-dist, LICENSE')
+    expect(await (files.get('licenses/glibc-copyright') as File).text()).toContain('Lesser General Public')
     // Told, not held: the Bun of another base image may have been built on another day.
     const digest = async (file: Blob) => Bun.SHA256.hash(await file.arrayBuffer(), 'hex')
     const isSame =
@@ -148,7 +155,8 @@ describe.skipIf(!hasEngine)('the image', () => {
     async () => {
       const changed = makeFolder()
       for (const name of CONTEXT) cpSync(join(ROOT, name), join(changed, name), { preserveTimestamps: true })
-      cpSync(join(ROOT, 'src'), join(changed, 'src'), { recursive: true })
+      for (const name of ['src', 'release'])
+        cpSync(join(ROOT, name), join(changed, name), { recursive: true, preserveTimestamps: true })
       appendFileSync(join(changed, 'src/main.ts'), '\nprocess.title = "changed"\n')
       await $`docker build --tag ${NAME}-changed ${changed}`.quiet()
 
@@ -179,6 +187,8 @@ describe.skipIf(!hasEngine)('the image', () => {
     async () => {
       await run('docker run ')
       await healthy(NAME)
+      // More than the 10 seconds that requests may take, which are Docker's own patience too.
+      expect(await inspect<number>(NAME, '{{.Config.StopTimeout}}')).toBe(15)
       const log = await run('docker logs ')
       expect(log).toMatch(/No administrator yet: .*docker exec -it CONTAINER \/hipflask user create/)
       expect(log).toMatch(
