@@ -4,6 +4,7 @@ import { S3Client } from 'bun'
 import { createReadStream, statSync } from 'node:fs'
 import { StartError } from '../core/errors.ts'
 import type { BackupSource } from './backup-format.ts'
+import { askStore, type StoreAnswer, type StoreRequest } from './bucket-request.ts'
 
 export interface BucketOptions {
   bucket: string
@@ -39,79 +40,166 @@ const PARTS_MAX = 9000
 const PART_BYTES_MIN = 8 * 1024 * 1024
 const CHUNK_BYTES = 1024 * 1024
 const RETRIES = 3
+/** What is asked for at once, and so kept in memory. */
+const PIECE_BYTES = 8 * 1024 * 1024
+/** A page of a list; a thousand of the longest keys take a quarter of it. */
+const LIST_BYTES_MAX = 8 * 1024 * 1024
+/** Of an answer that has hardly a body. */
+const LOOKUP_BYTES_MAX = 64 * 1024
 /** How long a store may take for one part or answer. */
 const ANSWER_MS_MAX = 300_000
+
+/** Of this bucket. */
+type Ask = (
+  request: Omit<StoreRequest, 'base'>,
+  expected: { what: string; good: readonly number[]; bytesMax: number },
+) => Promise<StoreAnswer>
 
 /** Nothing is asked of the store yet. */
 export function openBucket({ bucket, endpoint, ...keys }: BucketOptions): Bucket {
   refuseForeignToken()
   const client = new S3Client({ ...keys, bucket, ...(endpoint === undefined ? {} : { endpoint }) })
-  const named = (key: string) => `s3://${bucket}/${key}`
-  const ask = <T>(what: string, work: () => Promise<T>) => answer(work, `${what} in bucket ${bucket}`)
+  const base = `${endpoint ?? `https://s3.${keys.region}.amazonaws.com`}/${bucket}`
+  const ask: Ask = (request, { what, ...bounds }) =>
+    askStore({ base, ...request }, keys, { what: `${what} in bucket ${bucket}`, ...bounds })
+
+  const sizeOf = (key: string) => askSize(ask, { key, bucket })
 
   return {
-    sizeOf: (key) =>
-      ask('Backups cannot be looked up', async () =>
-        (await client.exists(key)) ? (await client.stat(key)).size : undefined,
-      ),
+    sizeOf,
     put: async (key, path, onProgress) => {
-      const { size } = statSync(path)
-      const partSize = Math.max(PART_BYTES_MIN, Math.ceil(size / PARTS_MAX))
-      const writer = client.file(key).writer({ partSize, queueSize: 2, retry: RETRIES })
-      let bytes = 0
-      await ask('A backup cannot be stored', async () => {
-        for await (const piece of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
-          await within(Promise.resolve(writer.write(piece as Uint8Array<ArrayBuffer>)))
-          await within(Promise.resolve(writer.flush()))
-          onProgress((bytes += (piece as Uint8Array).length), size)
-        }
-        await within(Promise.resolve(writer.end()))
-      })
+      try {
+        await putInParts(client, { key, path, bucket, onProgress })
+      } catch (error) {
+        // Without a reason: another question may have one.
+        if (error instanceof StartError && error.message.includes('UnknownError')) await sizeOf(key)
+        throw error
+      }
     },
     source: (key, size) => ({
-      name: named(key),
+      name: `s3://${bucket}/${key}`,
       size,
-      read: (from, to) => readPieces(client, { key, bucket, from, to }),
+      async *read(from, to) {
+        for (let at = from; at < to; at += PIECE_BYTES) {
+          const end = Math.min(at + PIECE_BYTES, to)
+          const { bytes } = await ask(
+            { method: 'GET', key, headers: { range: `bytes=${at}-${end - 1}` } },
+            { what: 'A backup cannot be read', good: [206], bytesMax: end - at },
+          )
+          yield bytes
+        }
+      },
     }),
-    list: async (prefix) => {
-      const files: BucketList['files'] = []
-      let token: string | undefined
-      do {
-        const from = token === undefined ? {} : { continuationToken: token }
-        const page = await ask('Backups cannot be listed', () =>
-          client.list({ prefix, maxKeys: KEYS_PER_PAGE, ...from }),
-        )
-        // A page without a file is none of a list that could end.
-        if (page.contents === undefined || page.contents.length === 0) break
-        files.push(...page.contents.map(({ key, size = 1 }) => ({ key, size })))
-        token = page.nextContinuationToken
-      } while (token !== undefined && files.length < KEYS_MAX)
-      return { files, isCut: token !== undefined }
+    list: (prefix) => listFiles(ask, prefix),
+    remove: async (key) => {
+      const good = [200, 204, 404]
+      const what = 'A backup cannot be deleted'
+      await ask({ method: 'DELETE', key }, { what, good, bytesMax: LOOKUP_BYTES_MAX })
     },
-    remove: (key) => ask('An old backup cannot be deleted', () => client.delete(key)),
   }
 }
 
-async function* readPieces(
-  client: S3Client,
-  { key, bucket, from, to }: { key: string; bucket: string; from: number; to: number },
-): AsyncGenerator<Uint8Array> {
-  if (to <= from) return
-  const reader = client.file(key).slice(from, to).stream().getReader()
-  try {
-    for (;;) {
-      const { done, value } = await answer(() => reader.read(), `A backup cannot be read in bucket ${bucket}`)
-      if (done) return
-      yield value
+async function askSize(
+  ask: Ask,
+  { key, bucket }: { key: string; bucket: string },
+): Promise<number | undefined> {
+  // Not HEAD, since an error would come without its reason.
+  const { status, headers, bytes } = await ask(
+    { method: 'GET', key, headers: { range: 'bytes=0-1' } },
+    { what: 'Backups cannot be looked up', good: [206, 404, 416], bytesMax: LOOKUP_BYTES_MAX },
+  )
+  if (status === 404 && !bytes.includes('NoSuchBucket')) return undefined
+  if (status === 404) throw new StartError(`There is no bucket ${bucket}: make it, or choose another`)
+  const size = /\/(\d{1,15})$/.exec(headers.get('content-range') ?? '')?.[1]
+  if (size !== undefined) return Number(size)
+  throw new StartError(`Backups cannot be looked up in bucket ${bucket} (its store tells no size)`)
+}
+
+async function listFiles(ask: Ask, prefix: string): Promise<BucketList> {
+  const files: BucketList['files'] = []
+  let token: string | undefined
+  do {
+    const from = token === undefined ? {} : { 'continuation-token': token }
+    const query = { 'list-type': '2', prefix, 'max-keys': String(KEYS_PER_PAGE), ...from }
+    const { bytes } = await ask(
+      { method: 'GET', query },
+      { what: 'Backups cannot be listed', good: [200], bytesMax: LIST_BYTES_MAX },
+    )
+    const text = bytes.toString('utf8')
+    // Such as the page of a gate that wants a login first.
+    if (!text.includes('<ListBucketResult')) {
+      throw new StartError(
+        'Backups cannot be listed: what answers is no store, check HIPFLASK_BACKUP_S3_ENDPOINT',
+      )
     }
-  } finally {
-    await reader.cancel()
-  }
+    const page = readPage(text)
+    token = page.next
+    // A page without a file is none of a list that could end.
+    if (page.files.length === 0) break
+    files.push(...page.files)
+  } while (token !== undefined && files.length < KEYS_MAX)
+  return { files, isCut: token !== undefined }
+}
+
+async function putInParts(
+  client: S3Client,
+  {
+    key,
+    path,
+    bucket,
+    onProgress,
+  }: { key: string; path: string; bucket: string; onProgress: (bytes: number, of: number) => void },
+): Promise<void> {
+  const { size } = statSync(path)
+  const partSize = Math.max(PART_BYTES_MIN, Math.ceil(size / PARTS_MAX))
+  const writer = client.file(key).writer({ partSize, queueSize: 2, retry: RETRIES })
+  let bytes = 0
+  await answer(async () => {
+    for await (const piece of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      await within(Promise.resolve(writer.write(piece as Uint8Array<ArrayBuffer>)))
+      await within(Promise.resolve(writer.flush()))
+      onProgress((bytes += (piece as Uint8Array).length), size)
+    }
+    await within(Promise.resolve(writer.end()))
+  }, `A backup cannot be stored in bucket ${bucket}`)
+}
+
+/** Of a list. No regular expression looks at all of it, since a hostile one could take it for ever. */
+function readPage(text: string): { files: BucketList['files']; next: string | undefined } {
+  const files = text
+    .split('<Contents>')
+    .slice(1)
+    .flatMap((part) => {
+      const key = inside(part, 'Key')
+      // A store may leave the size out.
+      return key === undefined ? [] : [{ key, size: Number(inside(part, 'Size') ?? 1) }]
+    })
+  return { files, next: inside(text, 'NextContinuationToken') }
+}
+
+/** The text of the first element of this name. */
+function inside(text: string, name: string): string | undefined {
+  const from = text.indexOf(`<${name}>`)
+  const to = from === -1 ? -1 : text.indexOf(`</${name}>`, from)
+  return to === -1 ? undefined : decodeXml(text.slice(from + name.length + 2, to))
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+function decodeXml(text: string): string {
+  return text.replace(
+    /&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/g,
+    (whole, name, ten, hex) => {
+      if (name !== undefined) return ENTITIES[name as string] as string
+      const code = ten === undefined ? Number.parseInt(String(hex), 16) : Number(ten)
+      return code > 0x10ffff ? String(whole) : String.fromCodePoint(code)
+    },
+  )
 }
 
 async function answer<T>(work: () => Promise<T>, what: string): Promise<T> {
   try {
-    return await within(work())
+    return await work()
   } catch (error) {
     const { code = 'unknown error', message = '' } = error as { code?: string; message?: string }
     if (error instanceof StartError) throw error
