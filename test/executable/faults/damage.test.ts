@@ -213,7 +213,13 @@ describe('exit 1 with the reason, in the place of the database, for', () => {
     ['a device', (path) => symlinkSync('/dev/zero', path)],
     ['a link to nothing', (path) => symlinkSync('/nowhere/hipflask.db', path)],
   ]
-  test.each(places)('%s', async (_, place) => {
+  let sound: string
+  beforeAll(async () => {
+    const { folder } = copied('stopped')
+    sound = join(folder, 'a.db')
+    expect((await runCommand(['backup', 'a.db'], { folder })).exitCode).toBe(0)
+  })
+  test.each(places)('%s', async (what, place) => {
     const folder = makeFolder()
     mkdirSync(join(folder, 'data'))
     place(join(folder, 'data/hipflask.db'))
@@ -222,6 +228,9 @@ describe('exit 1 with the reason, in the place of the database, for', () => {
       exitCode: 1,
       stderr: expect.stringMatching(/is no file: move it/),
     })
+    if (what !== 'a pipe') return
+    const restored = await runCommand(['restore', sound], { folder })
+    expect(restored).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/is no file: move it/) })
   })
 })
 
