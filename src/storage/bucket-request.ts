@@ -25,6 +25,10 @@ export interface StoreAnswer {
   bytes: Buffer
 }
 
+/** What to do where a store refuses a key. */
+export const KEY_HINT =
+  'check HIPFLASK_BACKUP_S3_ACCESS_KEY_ID and HIPFLASK_BACKUP_S3_SECRET_ACCESS_KEY, and what that key may do'
+
 /** Of an answer that is an error: it is a few lines of XML. */
 const ERROR_BYTES_MAX = 64 * 1024
 const RETRIES = 3
@@ -143,8 +147,9 @@ function refusal(what: string, { status, bytes }: StoreAnswer): StartError {
 
 function hintOf(status: number): string {
   if (status === 401 || status === 403) {
-    return ': check HIPFLASK_BACKUP_S3_ACCESS_KEY_ID and HIPFLASK_BACKUP_S3_SECRET_ACCESS_KEY, and what that key may do'
+    return `: ${KEY_HINT}`
   }
+  if (status === 200) return ', no part of a file: check HIPFLASK_BACKUP_S3_ENDPOINT'
   if (status >= 300 && status < 400)
     return ': check HIPFLASK_BACKUP_S3_ENDPOINT and HIPFLASK_BACKUP_S3_REGION'
   return status >= 500 || status === 429 ? ': the store cannot answer now, try again later' : ''

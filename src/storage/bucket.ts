@@ -4,7 +4,7 @@ import { S3Client } from 'bun'
 import { createReadStream, statSync } from 'node:fs'
 import { StartError } from '../core/errors.ts'
 import type { BackupSource } from './backup-format.ts'
-import { askStore, type StoreAnswer, type StoreRequest } from './bucket-request.ts'
+import { askStore, KEY_HINT, type StoreAnswer, type StoreRequest } from './bucket-request.ts'
 
 export interface BucketOptions {
   bucket: string
@@ -136,7 +136,7 @@ async function listFiles(ask: Ask, prefix: string): Promise<BucketList> {
     token = page.next
     // A page without a file is none of a list that could end.
     if (page.files.length === 0) break
-    files.push(...page.files)
+    files.push(...page.files.filter(({ key }) => key.startsWith(prefix)))
   } while (token !== undefined && files.length < KEYS_MAX)
   return { files, isCut: token !== undefined }
 }
@@ -197,13 +197,23 @@ function decodeXml(text: string): string {
   )
 }
 
+/** What Bun's client says of an error of which it has the code at most. */
+const NOTHING_KNOWN = 'an unexpected error has occurred'
+const KEY_REFUSED: ReadonlySet<string> = new Set([
+  'AccessDenied',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+])
+
 async function answer<T>(work: () => Promise<T>, what: string): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const { code = 'unknown error', message = '' } = error as { code?: string; message?: string }
     if (error instanceof StartError) throw error
-    throw new StartError(`${what} (${[code, message].filter((part) => part !== '').join(': ')})`, 1, error)
+    const said = message === NOTHING_KNOWN ? '' : message
+    const hint = KEY_REFUSED.has(code) ? KEY_HINT : said
+    throw new StartError(`${what} (${[code, hint].filter((part) => part !== '').join(': ')})`, 1, error)
   }
 }
 

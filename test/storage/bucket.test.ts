@@ -80,6 +80,12 @@ test('a list ends at 100,000 files', async () => {
   expect(isCut).toBe(true)
 })
 
+test('a list that a store fills with other files has none of them', async () => {
+  await using pager = pageServer(['other/a', 'mine/b', 'a'], () => {})
+  const some = openBucket({ ...KEYS, bucket: 'files', endpoint: `http://127.0.0.1:${pager.port}` })
+  expect(await keysOf(some, 'mine/')).toEqual(['mine/b'])
+})
+
 async function keysOf(some: Bucket, prefix: string): Promise<string[]> {
   const { files, isCut } = await some.list(prefix)
   expect(isCut).toBe(false)

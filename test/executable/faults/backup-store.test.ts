@@ -110,10 +110,14 @@ describe('what a store says of a failure is told, and never the secret', () => {
     }
   })
 
-  test('also where it is while storing', async () => {
-    fault = () => refusal(503, 'SlowDown')
+  test.each([
+    [503, 'SlowDown', 'SlowDown'],
+    [403, 'AccessDenied', 'AccessDenied: check HIPFLASK_BACKUP_S3_ACCESS_KEY_ID'],
+  ])('also where it is while storing: %i', async (status, code, message) => {
+    fault = () => refusal(status, code)
     const { exitCode, stderr } = await run(['backup', '--backup-to', 's3://bucket/p'])
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining('SlowDown') })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining(message) })
+    expect(stderr).not.toContain('unexpected')
     expect(readdirSync(join(folder, 'data/backups'))).toEqual([])
   })
 
@@ -213,6 +217,15 @@ test('a bucket that lets nothing be deleted, or nothing be listed, has the backu
     expect({ made, deleted, warnings }).toEqual({ made: true, deleted: [], warnings: expected })
     expect(stderr).toMatch(at === 1 ? /^$/ : /^Warning: Old backup/)
   }
+})
+
+test('a page is no file of a bucket', async () => {
+  fault = () => new Response('<html>Sign in</html>')
+  const { exitCode, stderr } = await run(['backup', 'verify', 's3://bucket/good.db'])
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: expect.stringContaining('status 200, no part of a file: check HIPFLASK_BACKUP_S3_ENDPOINT'),
+  })
 })
 
 test('a page that is no list is not taken for an empty one', async () => {
