@@ -1,6 +1,6 @@
 // Asks an S3-compatible store by itself where Bun's client tells too little or keeps all that comes in memory: what an
 // answer may weigh is bounded here, and a failure says what the store said. It puts nothing there.
-import { createHmac } from 'node:crypto'
+import { AwsV4Signer } from 'aws4fetch'
 import { StartError } from '../core/errors.ts'
 
 export interface StoreKeys {
@@ -81,9 +81,11 @@ async function send(
     ANSWER_MS_MAX,
   )
   try {
+    const toSend = await signed({ method, url, headers, keys, now: new Date() })
+    toSend.set('accept-encoding', 'identity')
     const response = await fetch(url, {
       method,
-      headers: { ...signed({ method, url, headers, keys, now: new Date() }), 'accept-encoding': 'identity' },
+      headers: toSend,
       redirect: 'manual',
       decompress: false,
       signal: stop.signal,
@@ -157,8 +159,8 @@ function hintOf(status: number): string {
 
 // ── The signature (AWS Signature Version 4) ─────────────────────────────────────────────────────────────────────
 
-/** The headers to send, all of them signed but `host`, which is signed too and sent anyway. */
-export function signed({
+/** The headers to send, all of them signed. */
+export async function signed({
   method,
   url,
   headers,
@@ -166,37 +168,25 @@ export function signed({
   now,
 }: {
   method: string
-  /** Its query sorted and encoded, as `queryOf` does. */
   url: URL
   headers: Readonly<Record<string, string>>
   keys: StoreKeys
   now: Date
-}): Record<string, string> {
-  const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
-  const day = time.slice(0, 8)
-  const sent = { ...headers, 'x-amz-content-sha256': NOTHING_SHA256, 'x-amz-date': time }
-  const all = Object.entries({ ...sent, host: url.host }).sort(([a], [b]) => (a < b ? -1 : 1))
-  const names = all.map(([name]) => name).join(';')
-  const lines = all.map(([name, value]) => `${name}:${value}\n`).join('')
-  const asked = [method, url.pathname, url.search.slice(1), lines, names, NOTHING_SHA256].join('\n')
-  const scope = `${day}/${keys.region}/s3/aws4_request`
-  const hash = new Bun.CryptoHasher('sha256').update(asked).digest('hex')
-  const key = [day, keys.region, 's3', 'aws4_request'].reduce<string | Buffer>(
-    (secret, part) => createHmac('sha256', secret).update(part).digest(),
-    `AWS4${keys.secretAccessKey}`,
-  )
-  const signature = createHmac('sha256', key)
-    .update(['AWS4-HMAC-SHA256', time, scope, hash].join('\n'))
-    .digest('hex')
-  return {
-    ...sent,
-    authorization: `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
-  }
+}): Promise<Headers> {
+  const signer = new AwsV4Signer({
+    ...keys,
+    method,
+    url: url.href,
+    headers: { ...headers, 'x-amz-content-sha256': NOTHING_SHA256 },
+    service: 's3',
+    datetime: now.toISOString().replace(/[-:]|\.\d+/g, ''),
+    allHeaders: true,
+  })
+  return (await signer.sign()).headers
 }
 
 export function queryOf(query: Readonly<Record<string, string>>): string {
   return Object.entries(query)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .join('&')
 }

@@ -37,6 +37,7 @@ const LADDER: Readonly<Record<string, readonly string[]>> = {
 /** Who may import what lies outside src. A package that is not here is not a dependency of the product. */
 const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   '@elysiajs/jwt': ['auth/access-tokens.ts'],
+  aws4fetch: ['storage/bucket-request.ts'],
   'bun:sqlite': ['storage/sqlite/'],
   commander: ['cli/'],
   elysia: ['http/'],
