@@ -45,8 +45,9 @@ export function createAnswerHeaders({
     return headers
   }
   const revalidated = make('private, no-cache')
-  // A record's tag is the one extra header of most answers: it is replaced, and never has to be taken away.
+  // A record's tag, and the place of a new one, are all that most answers add: they are replaced, and never taken away.
   const withTag = make('private, no-cache')
+  const ofNew = make('private, no-cache')
   const unstored = make('no-store')
   const standing = new Set(revalidated.keys())
   const own = (requestId: string, noStore: boolean) => {
@@ -59,10 +60,13 @@ export function createAnswerHeaders({
   // an answer without headers; a fresh object has 0.79.
   const json = (text: string, { status, requestId, noStore, extra = NO_HEADERS }: Answer): Response => {
     const names = Object.keys(extra)
-    if (names.length === 1 && extra.etag !== undefined && !noStore) {
-      withTag.set('x-request-id', requestId)
-      withTag.set('etag', extra.etag)
-      return new Response(text, { status, headers: withTag })
+    const { etag, location } = extra
+    if (etag !== undefined && !noStore && names.length === (location === undefined ? 1 : 2)) {
+      const headers = location === undefined ? withTag : ofNew
+      headers.set('x-request-id', requestId)
+      headers.set('etag', etag)
+      if (location !== undefined) headers.set('location', location)
+      return new Response(text, { status, headers })
     }
     const isOwn = names.some((name) => standing.has(name.toLowerCase()))
     const headers = isOwn ? own(requestId, noStore) : noStore ? unstored : revalidated

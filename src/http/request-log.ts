@@ -26,6 +26,8 @@ export type WriteRequest = (exchange: Exchange, status: number, milliseconds: nu
 export function createRequestLog(options: RequestLogOptions): RequestLog {
   const { level: least, format, addressOf } = options
   const lineOf = format === 'json' ? jsonLines(options) : prettyLines(options)
+  // It takes a system call: not worth it for the few that fail or are slow, of whom even fewer are gone by then.
+  const isMostLogged = lets(least, 'info')
   return {
     of: (endpoint) => {
       const write = lineOf(endpoint)
@@ -39,7 +41,7 @@ export function createRequestLog(options: RequestLogOptions): RequestLog {
       }
     },
     wait: ({ request }) => {
-      addressOf(request)
+      if (isMostLogged) addressOf(request)
     },
   }
 }

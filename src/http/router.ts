@@ -86,9 +86,7 @@ export function createRouter(options: RouterOptions): RequestHandler {
     const answer = createAnswerer(route, { ...options, readBody }, headers)
     for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]) {
       const observer = observe({ method, route: route.path, isQuiet: route.isQuiet === true })
-      const handler = found(serve(answer, route, () => observer))
-      if (route.method === 'GET') app.route(method, route.path, handler)
-      else app.route(method, route.path, handler, { parse: 'none' })
+      app.route(method, route.path, found(serve(answer, route, () => observer)))
     }
   }
   for (const [path, routes] of Map.groupBy(options.routes, (route) => route.path)) {
@@ -97,11 +95,11 @@ export function createRouter(options: RouterOptions): RequestHandler {
     const counted = routes.every(({ unlimited }) => unlimited) ? undefined : limits
     const unroutedAnswer = unrouted(answer, { headers, cors, limits: counted })
     const handle = serve(unroutedAnswer, routes[0] ?? {}, byMethod(observe, path))
-    app.all(path, found(handle), { parse: 'none' })
+    app.all(path, found(handle))
   }
   const observeUnknown = byMethod(observe, undefined)
   const unknown = serve(unrouted(notFound, { headers, cors, limits }), {}, observeUnknown)
-  app.all('/*', found(unknown), { parse: 'none' })
+  app.all('/*', found(unknown))
   app.compile()
   const refuse = (thrown: unknown, request: Request) => {
     const exchange = createExchange(request)
@@ -142,7 +140,7 @@ type Found = Readonly<{ request: Request & Findable; params: Record<string, stri
 /**
  * Makes a handler as Elysia takes it. It reads a handler's text to find out what to parse for it and whether to await
  * it, and takes every call for something to await: the text that it gets here says that there is neither. Elysia must
- * not be told so by `parse: 'none'` where a request has no body, for then it awaits, which costs 5 % of a simple read.
+ * not be told so by `parse: 'none'`, for then it awaits, which costs 5 % of a simple read.
  */
 function found(handle: (request: Request, params: Found['params']) => Eventual<Response>) {
   const handler = ({ request, params }: Found) => handle(request.secure ?? request, params)

@@ -1,6 +1,6 @@
 // Entity tags and the conditions of a request (RFC 9110, sections 8.8.3 and 13), and the 428 of RFC 6585.
 import { AppError } from '../core/errors.ts'
-import type { Row } from '../storage/store.ts'
+import type { Row, Value } from '../storage/store.ts'
 
 /** What an answer shows of a row beside its state: another format or selection is another representation. */
 export interface Representation {
@@ -58,9 +58,17 @@ export function conditionOf(header: HeaderReader, isRequired: boolean): ((row: R
   }
 }
 
-function stateOf(row: Row): string {
-  return `${row._version.toString(36)}-${Date.parse(row.updated_at as string).toString(36)}`
+function stateOf({ _version, updated_at }: Row): string {
+  if (updated_at !== latest.time) latest = { time: updated_at, text: textOfTime(updated_at as string) }
+  return `${_version.toString(36)}-${latest.text}`
 }
+
+function textOfTime(time: string): string {
+  return Date.parse(time).toString(36)
+}
+
+// Rows that are written together have their time in common.
+let latest: { time: Value | undefined; text: string } = { time: undefined, text: '' }
 
 function stateIn(tag: string): string | undefined {
   return tag.startsWith('"') ? tag.slice(1, -1).split('.')[0] : undefined

@@ -150,3 +150,22 @@ describe('traceparent', () => {
     expect(fieldsOf(tell({ headers: { traceparent } }))['trace_id']).toBe(traceId)
   })
 })
+
+// It is a system call for each write, and of use only for a client that will be gone when its line is written.
+for (const [level, count] of [
+  ['debug', 1],
+  ['info', 1],
+  ['warn', 0],
+  ['error', 0],
+] as const) {
+  test(`at the level ${level} the address of ${count} in one request that waits is noted`, () => {
+    const asked: Request[] = []
+    const addressOf = (request: Request) => {
+      asked.push(request)
+      return '192.0.2.1'
+    }
+    const log = createRequestLog({ level, format: 'json', write: () => {}, clock: Date.now, addressOf })
+    log.wait(createExchange(new Request('http://127.0.0.1/')))
+    expect(asked).toHaveLength(count)
+  })
+}

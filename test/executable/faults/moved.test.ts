@@ -1,16 +1,21 @@
 // Files of the database that are deleted, moved or replaced under a running server: no write is acknowledged that
 // nobody will find again, and no record of another file is answered.
 import { describe, expect, test } from 'bun:test'
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, truncateSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolder, runCommand, type RunningServer } from '../../support/executable.ts'
 import { allNotes, note, send, startNotes, statusOf, wordOf } from '../../support/faults.ts'
 
-/** A server that has acknowledged three notes. */
+const LONG_AGO_S = 1_700_000_000
+
+/** A server that has acknowledged three notes, the last one when nothing in its folder had changed for long. */
 async function startWritten(): Promise<{ server: RunningServer; data: string; path: string }> {
   const server = await startNotes({ folder: makeFolder() })
-  for (let number = 0; number < 3; number++) expect(await write(server, number)).toBe(201)
   const data = join(server.folder, 'data')
+  for (let number = 0; number < 3; number++) {
+    utimesSync(data, LONG_AGO_S, LONG_AGO_S)
+    expect(await write(server, number)).toBe(201)
+  }
   return { server, data, path: join(data, 'hipflask.db') }
 }
 
