@@ -1,6 +1,6 @@
 // Makes a backup of a database and its key ring, beside a running server or without one. Whatever has the name of a
 // backup is whole.
-import { createReadStream, existsSync, statSync, writeSync, openSync, closeSync } from 'node:fs'
+import { createReadStream, existsSync, statSync, writeSync, openSync, closeSync, constants } from 'node:fs'
 import { StartError } from '../core/errors.ts'
 import { type Clock, timestamp } from '../core/clock.ts'
 import { version } from '../core/version.ts'
@@ -126,7 +126,8 @@ async function seal(
   const { size } = statSync(path)
   for await (const piece of readFile(path, 0, size)) hash.update(piece)
   const end = endOf(notes, size, hash)
-  const file = openSync(path, 'a')
+  // 'a' would make it anew where the backup was given up.
+  const file = openSync(path, constants.O_WRONLY | constants.O_APPEND)
   try {
     writeAll(file, end)
   } finally {

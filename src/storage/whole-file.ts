@@ -23,7 +23,7 @@ const TOUCH_MS = 1000
 
 /** A file that is being written. */
 export interface Draft {
-  /** What is written to. */
+  /** What is written to. It must be opened as a file that is there: else it would come back after it is dropped. */
   path: string
   /** Gives it its name, where nothing has it yet, and only when all of it is on disk. */
   finish: () => void

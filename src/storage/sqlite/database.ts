@@ -1,6 +1,6 @@
 // Opens the database file: looks at it first, so that a file which is not ours or damaged stays untouched; then sets
 // every pragma that matters and reads it back. It knows no tables.
-import { Database } from 'bun:sqlite'
+import { constants as flags, Database } from 'bun:sqlite'
 import {
   accessSync,
   closeSync,
@@ -15,6 +15,7 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { StartError, thisUser } from '../../core/errors.ts'
 import { damageMark } from './condition.ts'
 import { damaged, isLocked, lostDatabase, lostLog, translateStartError } from './errors.ts'
@@ -71,9 +72,7 @@ export function openDatabase(options: DatabaseOptions): Database {
  * writer for it.
  */
 export function openReader(path: string): Database {
-  const database = new Database(path, { strict: true, readonly: true })
-  for (const [name, value] of SAFETY) database.run(`PRAGMA ${name} = ${value}`)
-  return database
+  return makeSafe(new Database(path, { strict: true, readonly: true }))
 }
 
 /** Copies the whole log into the file and empties it; false where other connections are at work. */
@@ -92,10 +91,15 @@ export function emptyLog(database: Database): boolean {
   return true
 }
 
-/** Writes what is committed to an empty file. The connection itself may be in a transaction. */
+/**
+ * Writes what is committed to an empty file, and makes none: whoever gives the copy up removes the file, at any moment,
+ * and that is the end of it. The connection itself may be in a transaction.
+ */
 export function copyDatabase({ filename }: Database, path: string): void {
-  using reader = openReader(filename)
-  reader.run('VACUUM INTO ?', [path])
+  // Only an address can tell that the file must be there. The name of the database must not look like one.
+  const mode = flags.SQLITE_OPEN_READONLY | flags.SQLITE_OPEN_URI
+  using reader = makeSafe(new Database(resolve(filename), mode))
+  reader.run('VACUUM INTO ?', [`${pathToFileURL(path).href}?mode=rw`])
 }
 
 /** Whether there is nothing to open: no file, or an empty one that `openDatabase` would take for a new one. */
@@ -245,6 +249,11 @@ const SAFETY: readonly (readonly [name: string, value: number])[] = [
   // An I/O error in mapped memory is a signal that ends the process; read() makes it an error that is answered.
   ['mmap_size', 0],
 ]
+
+function makeSafe(database: Database): Database {
+  for (const [name, value] of SAFETY) database.run(`PRAGMA ${name} = ${value}`)
+  return database
+}
 
 function configure(database: Database, journal: 'wal' | 'memory', durability: 'full' | 'normal'): void {
   const version =

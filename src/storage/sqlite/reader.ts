@@ -1,15 +1,15 @@
 // A worker thread that reads: the statements that may take long, off the thread that serves. It is started by
 // reader-pool.ts and only by it; build.ts names it as an entry point of its own.
 import type { Database } from './database.ts'
-import { openReader } from './database.ts'
+import { copyDatabase, openReader } from './database.ts'
 import { createStatements, type RawRow, type Statements } from './statements.ts'
 import type { ListPlan } from '../compile.ts'
 
 /** What the pool sends: first the database, then one statement at a time. */
 export type ReaderRequest = { path: string } | ReaderTask
 
-/** Rows, what SQLite would do to get them, or the end. */
-export type ReaderTask = ListPlan | { explain: string } | 'close'
+/** Rows, what SQLite would do to get them, a copy into an empty file, or the end. */
+export type ReaderTask = ListPlan | { explain: string } | { copyTo: string } | 'close'
 
 /** What it gets back for each statement. Errors of the engine are told by their codes, since no class crosses over. */
 export type ReaderAnswer =
@@ -49,6 +49,10 @@ function answer(request: ReaderRequest): ReaderAnswer {
       return { rows: [], times: [] }
     }
     if ('explain' in request) return { rows: explain(request.explain), times: [] }
+    if ('copyTo' in request) {
+      if (database !== undefined) copyDatabase(database, request.copyTo)
+      return { rows: [], times: [] }
+    }
     times = []
     return { rows: statements?.inTurn(request) ?? [], times }
   } catch (error) {

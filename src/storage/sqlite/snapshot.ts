@@ -6,18 +6,25 @@ import { AppError } from '../../core/errors.ts'
 import { quote } from './derived.ts'
 import { isDamage } from './errors.ts'
 import { retryWhileLocked } from './lock.ts'
+import type { ReaderTask } from './reader.ts'
 import { createReaderPool } from './reader-pool.ts'
 
-/** Writes what is committed to an empty file: one moment of the database, whatever is written meanwhile. */
+/**
+ * Writes what is committed to an empty file: one moment of the database, whatever is written meanwhile. Where the file is
+ * removed it fails, and makes none.
+ */
 export async function takeSnapshot(path: string, target: string): Promise<void> {
   using _holder = holdLog(path)
-  await runOn(path, 'VACUUM INTO ?', [target])
+  await runOn(path, { copyTo: target })
 }
 
 /** Whether every page, index and reference of the file is as it must be. */
 export async function isIntact(path: string): Promise<boolean> {
   try {
-    const [row] = await runOn(path, 'PRAGMA integrity_check(1)')
+    const [row] = await runOn(path, {
+      parts: [{ sql: 'PRAGMA integrity_check(1)', parameters: [] }],
+      limit: 1,
+    })
     return row?.['integrity_check'] === 'ok'
   } catch (error) {
     // Where not even the file could be opened, the pool's own error is around the engine's.
@@ -38,10 +45,10 @@ export function emptyTables(path: string, tables: readonly string[]): void {
   for (const table of tables) if (isThere.get(table) !== null) database.run(`DELETE FROM ${quote(table)}`)
 }
 
-async function runOn(path: string, sql: string, parameters: string[] = []) {
+async function runOn(path: string, task: ReaderTask) {
   const pool = createReaderPool(path)
   try {
-    return await pool.read({ parts: [{ sql, parameters }], limit: 1 })
+    return await pool.read(task)
   } finally {
     await pool.stop()
   }

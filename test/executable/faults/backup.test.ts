@@ -461,24 +461,41 @@ describe('hipflask restore', () => {
     expect([...seen].sort()).toEqual([1, 2000])
   })
 
-  test('a signal ends it with nothing left behind', async () => {
+  const signals = [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const
+  test.each(signals)('%s ends it at any moment with nothing left behind', async (signal, exitCode) => {
     const folder = await filledFolder(1)
     fillLarge(join(folder, 'data/hipflask.db'))
-    for (const [signal, exitCode] of [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const) {
+    for (const milliseconds of [0, 5, 10, 15, 100]) {
       const child = Bun.spawn([join(import.meta.dir, '../../../dist/hipflask'), 'backup', 'x.db'], {
         cwd: folder,
         env: { PATH: process.env['PATH'] ?? '' },
         stdout: 'ignore',
         stderr: 'ignore',
       })
-      for (let at = 0; at < 500 && !existsSync(join(folder, 'x.db.unfinished')); at++) await Bun.sleep(5)
+      for (let at = 0; at < 500 && !existsSync(join(folder, 'x.db.unfinished')); at++) await Bun.sleep(1)
+      await Bun.sleep(milliseconds)
       child.kill(signal)
       expect(await child.exited).toBe(exitCode)
       expect(readdirSync(folder).sort()).toEqual(['data', 'resources'])
     }
+  })
+
+  test('a signal just before the copying opens its file leaves none behind either', async () => {
+    if (Bun.which('strace') === null) return console.log('Skipped: there is no strace to choose the moment')
+    const folder = await filledFolder(1)
+    // The thread that copies has looked at the file, and opens it while the program is removing it.
+    const faults = ['lstat:signal=TERM:when=1', 'openat:delay_enter=400000', 'unlink:delay_exit=800000']
+    const injected = faults.flatMap((fault) => ['-e', `inject=${fault}`])
+    const under = ['strace', '-f', '-o', join(folder, 'data/trace'), '-P', join(folder, 'x.db.unfinished')]
+    under.push('-e', 'trace=lstat,openat,unlink', ...injected)
+    expect(await runCommand(['backup', 'x.db'], { folder, under })).toMatchObject({ exitCode: 143 })
+    expect(readdirSync(folder).sort()).toEqual(['data', 'resources'])
+    // Else the moment was missed.
+    expect(readFileSync(join(folder, 'data/trace'), 'utf8')).toMatch(/openat.*ENOENT/)
   })
 })
 
