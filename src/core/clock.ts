@@ -39,9 +39,8 @@ export function createTimes({ wall, monotonic, known }: TimesOptions): Times {
   let aheadSince: number | undefined
   let leadSeenAt: number | undefined
 
-  function look(): number {
+  function look(elapsed: number): number {
     const now = wall()
-    const elapsed = monotonic()
     if (now <= livedBase + elapsed + AHEAD_MS) aheadSince = undefined
     else aheadSince ??= elapsed
     const isBelieved = aheadSince !== undefined && elapsed - aheadSince >= BELIEVED_AFTER_MS
@@ -54,8 +53,14 @@ export function createTimes({ wall, monotonic, known }: TimesOptions): Times {
     return now
   }
   return {
-    latest: () => Math.max(look(), Math.floor(latestBase + monotonic())),
-    lived: () => Math.min(look(), Math.floor(livedBase + monotonic())),
+    latest: () => {
+      const elapsed = monotonic()
+      return Math.max(look(elapsed), Math.floor(latestBase + elapsed))
+    },
+    lived: () => {
+      const elapsed = monotonic()
+      return Math.min(look(elapsed), Math.floor(livedBase + elapsed))
+    },
   }
 }
 

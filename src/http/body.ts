@@ -28,8 +28,27 @@ export type BodyReader = (request: Request) => Promise<Uint8Array>
  */
 export function createBodyReader(limits: BodyLimits): BodyReader {
   const { limitBytes, timeoutMs, ownBytes = BODY_OWN_BYTES, sharedBytes = BODIES_SHARED_BYTES } = limits
-  const deadlines = createDeadlines(timeoutMs)
   const createShare = createShares(ownBytes, sharedBytes)
+  const fail = (reading: Reading, error: unknown) => {
+    reading.cancel?.()
+    reading.reject(error)
+  }
+  const deadlines = createDeadlines<Reading>((reading) =>
+    fail(reading, new AppError('request_timeout', { headers: CLOSE })),
+  )
+  const follow = (bytes: Promise<Uint8Array>, reading: Reading) => {
+    bytes.then(
+      (read) => {
+        deadlines.delete(reading)
+        if (read.byteLength > limitBytes) reading.reject(tooLarge(limitBytes))
+        else reading.resolve(read)
+      },
+      (error: unknown) => {
+        deadlines.delete(reading)
+        fail(reading, reading.request.signal.aborted ? incomplete(error) : error)
+      },
+    )
+  }
   return (request) => {
     const length = request.headers.get('content-length')
     if (length !== null && Number(length) > limitBytes) return Promise.reject(tooLarge(limitBytes))
@@ -38,45 +57,36 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     if (!isSmall && request.body === null) return Promise.resolve(new Uint8Array())
     const { bytes, cancel } = isSmall ? readWhole(request) : readStream(request, limitBytes, createShare())
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown) => {
-        cancel()
-        reject(error)
-      }
-      const deadline = deadlines.add(() => fail(new AppError('request_timeout', { headers: CLOSE })))
-      bytes.then(
-        (read) => {
-          deadlines.delete(deadline)
-          if (read.byteLength > limitBytes) reject(tooLarge(limitBytes))
-          else resolve(read)
-        },
-        (error: unknown) => {
-          deadlines.delete(deadline)
-          fail(request.signal.aborted ? incomplete(error) : error)
-        },
-      )
+      const reading: Reading = { endsAt: performance.now() + timeoutMs, request, cancel, resolve, reject }
+      deadlines.add(reading, timeoutMs)
+      follow(bytes, reading)
     })
   }
 }
 
-interface Deadline {
+/** A body on its way. */
+interface Reading {
   /** Monotonic milliseconds. */
-  at: number
-  expire: () => void
+  readonly endsAt: number
+  readonly request: Request
+  readonly cancel: (() => void) | undefined
+  readonly resolve: (bytes: Uint8Array) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** Ends what takes longer. All share one timer: one of its own costs a small body more than its bytes do. */
-function createDeadlines(timeoutMs: number) {
+function createDeadlines<T extends { readonly endsAt: number }>(expire: (late: T) => void) {
   // In the order of their time, which is the same for all.
-  const waiting = new Set<Deadline>()
+  const waiting = new Set<T>()
   let isTimed = false
 
   function sweep(): void {
     isTimed = false
-    for (const deadline of waiting) {
-      const leftMs = deadline.at - performance.now()
+    for (const first of waiting) {
+      const leftMs = first.endsAt - performance.now()
       if (leftMs > 0) return wake(leftMs)
-      waiting.delete(deadline)
-      deadline.expire()
+      waiting.delete(first)
+      expire(first)
     }
   }
 
@@ -85,27 +95,25 @@ function createDeadlines(timeoutMs: number) {
     setTimeout(sweep, Math.ceil(ms)).unref()
   }
   return {
-    add(expire: () => void): Deadline {
-      const deadline = { at: performance.now() + timeoutMs, expire }
-      waiting.add(deadline)
-      if (!isTimed) wake(timeoutMs)
-      return deadline
+    add(one: T, ms: number): void {
+      waiting.add(one)
+      if (!isTimed) wake(ms)
     },
-    delete: (deadline: Deadline) => waiting.delete(deadline),
+    delete: (one: T) => waiting.delete(one),
   }
 }
 
-interface Reading {
+interface Bytes {
   bytes: Promise<Uint8Array>
-  cancel: () => void
+  cancel?: () => void
 }
 
 /** Faster than the stream by far; the server counts the bytes against Content-Length. */
-function readWhole(request: Request): Reading {
-  return { bytes: request.bytes(), cancel: () => {} }
+function readWhole(request: Request): Bytes {
+  return { bytes: request.bytes() }
 }
 
-function readStream({ body, signal }: Request, limitBytes: number, share: Share): Reading {
+function readStream({ body, signal }: Request, limitBytes: number, share: Share): Bytes {
   const reader = body!.getReader()
   const collect = async (): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = []

@@ -6,8 +6,9 @@ import { ANONYMOUS, type Authenticator, type Principal } from '../access/princip
 import { authorize } from '../access/authorize.ts'
 import { withinScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
-import { proceed, type Eventual } from '../core/eventual.ts'
+import { proceed, proceedWith, settle, type Eventual } from '../core/eventual.ts'
 import type { Logger } from '../core/logger.ts'
+import { findingAdapter } from './adapter.ts'
 import { type BodyReader, checkMediaType, createBodyReader } from './body.ts'
 import type { Cors } from './cors.ts'
 import { createExchange, identify, type Exchange } from './exchange.ts'
@@ -20,7 +21,8 @@ import { byMethod, createObservers, type Observer, type ObserverOf } from './obs
 import { createProblemResponder } from './problem.ts'
 import { createQueryParser } from './query-parameters.ts'
 import type { Claim, RequestLimits } from './request-limits.ts'
-import { Content, JsonText, Reply } from './route.ts'
+import { createResponder } from './responder.ts'
+import { Reply } from './route.ts'
 import type { Context, Format, JsonSchema, Method, Route } from './route.ts'
 
 export interface RouterOptions {
@@ -60,25 +62,27 @@ export function createRouter(options: RouterOptions): RequestHandler {
   const headers = createAnswerHeaders({ ...options, variesByOrigin: cors !== undefined })
   const fail = createProblemResponder(headers, options.logger)
   const checkHost = createHostCheck(options.allowedHosts)
-  const app = new Elysia({ strictPath: true, normalize: false, handler: { standardHostname: false } })
+  const app = new Elysia({ adapter: findingAdapter, strictPath: true, normalize: false })
   const serve = (
     answer: Answerer,
     { noStore = false, errorShape }: Answered,
     observerOf: (request: Request) => Observer,
   ) => {
+    const finish = (response: Response, { observer, exchange }: Passage) =>
+      observer.end(exchange, tell(exchange, response))
+    const failed = (thrown: unknown, passage: Passage) =>
+      finish(fail(thrown, { exchange: passage.exchange, noStore, errorShape }), passage)
+    const ends = { fulfilled: finish, rejected: failed }
     return (request: Request, params: Found['params']): Eventual<Response> => {
-      const observer = observerOf(request)
-      const exchange = createExchange(request)
-      observer.begin()
-      const finish = (response: Response) => observer.end(exchange, tell(exchange, response))
-      const failed = (thrown: unknown) => finish(fail(thrown, { exchange, noStore, errorShape }))
+      const passage = createPassage(request, params, observerOf(request))
+      passage.observer.begin()
       try {
-        const answered = answer({ exchange, request, params })
-        if (!(answered instanceof Promise)) return finish(answered)
-        observer.wait(exchange)
-        return answered.then(finish, failed)
+        const answered = answer(passage)
+        if (!(answered instanceof Promise)) return finish(answered, passage)
+        passage.observer.wait(passage.exchange)
+        return settle(answered, passage, ends)
       } catch (thrown) {
-        return failed(thrown)
+        return failed(thrown, passage)
       }
     }
   }
@@ -108,13 +112,14 @@ export function createRouter(options: RouterOptions): RequestHandler {
     return observer.end(exchange, fail(thrown, { exchange, noStore: false }))
   }
   const handle: RequestHandler = (request) => {
+    const { url } = request
     try {
       checkHost(request)
-      checkTarget(request)
+      checkTarget(url)
     } catch (thrown) {
       return refuse(thrown, request)
     }
-    return app.fetch(request.url.startsWith('https') ? plain(request) : request)
+    return app.fetch(url.startsWith('https') ? plain(request) : request)
   }
   return cors === undefined ? handle : cors.granting(handle)
 }
@@ -147,18 +152,41 @@ function found(handle: (request: Request, params: Found['params']) => Eventual<R
   return Object.assign(handler, { toString: () => '({ request, params }) => response' })
 }
 
-interface Incoming {
-  exchange: Exchange
+/** Who calls, and which records the rule leaves. */
+type Permit = Pick<Context<string, unknown, unknown, any>, 'principal' | 'where' | 'recheck'>
+
+/** A request on its way through the steps, and what they find out: one object, since each one more is felt. */
+interface Passage extends Permit {
+  readonly observer: Observer
+  readonly exchange: Exchange
   /** That of the exchange. */
-  request: Request
-  params: Readonly<Record<string, string>>
+  readonly request: Request
+  readonly params: Readonly<Record<string, string>>
+  /** Of the answer; undefined: JSON. */
+  format: Format | undefined
+  query: unknown
+}
+
+function createPassage(request: Request, params: Found['params'], observer: Observer): Passage {
+  const exchange = createExchange(request)
+  return {
+    observer,
+    exchange,
+    request,
+    params,
+    principal: ANONYMOUS,
+    where: undefined,
+    recheck: undefined,
+    format: undefined,
+    query: undefined,
+  }
 }
 
 /** What of a route its errors depend on; those of one path have it in common. */
 type Answered = Pick<Route, 'noStore'> & { errorShape?: Route['errorShape'] | undefined }
 
 /** It throws, or its promise rejects, where the request fails. */
-type Answerer = (incoming: Incoming) => Eventual<Response>
+type Answerer = (passage: Passage) => Eventual<Response>
 
 interface AnswererOptions extends RouterOptions {
   /** Of all routes. */
@@ -174,79 +202,75 @@ function createAnswerer(route: Route, options: AnswererOptions, headers: AnswerH
   const decode = isForm ? decodeForm : decodeJson
   const { admit, readmit } = createAdmission(route, options)
   const formats = route.formats ?? []
-  return (incoming) =>
-    proceed(admit(incoming), (permit) => {
-      const { exchange, request, params } = incoming
-      const format = route.negotiates ? undefined : acceptedFormat(request, formats)
-      const { principal, where, recheck } = permit
-      // Property by property: copying an object takes as long as the whole way of a simple read from here on.
-      const admitted: Admitted = { exchange, request, params, principal, where, recheck, format }
-      if (route.body === undefined) return handle(admitted, undefined)
-      checkMediaType(request, mediaTypes)
-      return readBody(request).then((bytes) => {
-        const decoded = decode(bytes)
-        if (permit.recheck === undefined) return handle(admitted, decoded)
-        // A body may take its time, and a credential that is revoked meanwhile must not act.
-        return proceed(readmit(incoming), (again) => handle({ ...admitted, ...again }, decoded))
-      })
-    })
+  const take = (_: unknown, passage: Passage): Eventual<Response> => {
+    const { request } = passage
+    if (!route.negotiates) passage.format = acceptedFormat(request, formats)
+    if (route.body === undefined) return handle(undefined, passage)
+    checkMediaType(request, mediaTypes)
+    return proceedWith(readBody(request), passage, takeBody)
+  }
+  const takeBody = (bytes: Uint8Array, passage: Passage): Eventual<Response> => {
+    const decoded = decode(bytes)
+    return passage.recheck === undefined ? handle(decoded, passage) : handleAgain(decoded, passage)
+  }
+  // A body may take its time, and a credential that is revoked meanwhile must not act.
+  const handleAgain = (decoded: unknown, passage: Passage) =>
+    proceed(readmit(passage), () => handle(decoded, passage))
+  return (passage) => proceedWith(admit(passage), passage, take)
 }
 
-/** Who calls, and which records the rule leaves. */
-type Permit = Pick<Context<string, unknown, unknown, any>, 'principal' | 'where' | 'recheck'>
-
-/** Both find out who calls, and throw where the rule refuses that; the first counts the request. */
-type Admission = Readonly<Record<'admit' | 'readmit', (incoming: Incoming) => Eventual<Permit>>>
+/** Both find out who calls, note it, and throw where the rule refuses that; the first counts the request. */
+type Admission = Readonly<Record<'admit' | 'readmit', (passage: Passage) => Eventual<void>>>
 
 function createAdmission(route: Route, options: RouterOptions): Admission {
   const { access: rule, action = 'call', scope } = route
   const find = createIdentification(route, options)
-  const decide = (incoming: Incoming, found: Eventual<Principal>): Eventual<Permit> =>
-    proceed(found, (caller) => {
-      identify(incoming.exchange, caller, scope)
-      // Nothing behind this may take a caller out of its scope for more than the rule does.
-      const principal = withinScope(caller, scope)
-      const where = authorize({ rule, principal, action, scope })
-      return { principal, where, recheck: caller === ANONYMOUS ? undefined : () => readmit(incoming) }
-    })
-  const readmit = (incoming: Incoming) => decide(incoming, find(incoming.exchange))
+  const permit = (caller: Principal, passage: Passage): void => {
+    identify(passage.exchange, caller, scope)
+    // Nothing behind this may take a caller out of its scope for more than the rule does.
+    const principal = withinScope(caller, scope)
+    passage.where = authorize({ rule, principal, action, scope })
+    passage.principal = principal
+    passage.recheck = caller === ANONYMOUS ? undefined : recheckOf(passage)
+  }
+  const readmit = (passage: Passage) => proceedWith(find(passage.exchange), passage, permit)
+  const recheckOf = (passage: Passage) => () => readmit(passage)
   const { limits } = options
   if (limits === undefined || route.unlimited === true) return { admit: readmit, readmit }
-  const admit = (incoming: Incoming) => decide(incoming, limits.countCaller(incoming.exchange, find))
+  const admit = (passage: Passage) => proceedWith(limits.countCaller(passage.exchange, find), passage, permit)
   return { admit, readmit }
-}
-
-interface Admitted extends Incoming, Permit {
-  /** Undefined: JSON. */
-  format: Format | undefined
 }
 
 /** What is done once the caller is known, may call, and the body is decoded. */
 function createHandling(route: Route, headers: AnswerHeaders, addressOf: RouterOptions['addressOf']) {
   const parseQuery = queryParserOf(route)
-  const noStore = route.noStore === true
-  return (admitted: Admitted, decoded: unknown): Eventual<Response> => {
-    const { exchange, request, params, principal, where, recheck, format } = admitted
-    const { requestId } = exchange
-    const target = targetOf(request)
-    const queryAt = target.indexOf('?')
-    const query = parseQuery(queryAt === -1 ? '' : target.slice(queryAt + 1))
+  const respond = createResponder(route, headers)
+  const readersOf = (request: Request) => {
+    const { headers: given } = request
+    return { header: (name: string) => given.get(name), address: () => addressOf(request) }
+  }
+  return (decoded: unknown, passage: Passage): Eventual<Response> => {
+    const { exchange, request, params, principal, where, recheck, format } = passage
+    const { url } = request
+    const start = startOfTarget(url)
+    const queryAt = url.indexOf('?', start)
+    passage.query = parseQuery(queryAt === -1 ? '' : url.slice(queryAt + 1))
+    const { header, address } = readersOf(request)
     const context: Context<string, unknown, unknown, any> = {
       params,
-      query,
+      query: passage.query,
       body: route.body === undefined ? undefined : route.body.parse(decoded),
       principal,
       where,
       recheck,
-      requestId,
-      target,
+      requestId: exchange.requestId,
+      target: url.slice(start),
       format: format?.name ?? 'json',
-      header: (name) => request.headers.get(name),
-      address: () => addressOf(request),
+      header,
+      address,
       reply,
     }
-    const answering = { route, exchange, noStore, headers, format, query }
-    return proceed(route.handler(context), (result) => respond(result, answering))
+    return proceedWith(route.handler(context), passage, respond)
   }
 }
 
@@ -268,8 +292,9 @@ function createIdentification(route: Route, { authenticate, addressOf }: RouterO
   if (route.credentials === 'ignored') return () => ANONYMOUS
   return (exchange, claimOf) => {
     const { request } = exchange
-    const authorization = request.headers.get('authorization')
-    const apiKey = request.headers.get('x-api-key')
+    const { headers } = request
+    const authorization = headers.get('authorization')
+    const apiKey = headers.get('x-api-key')
     if (authorization === null && apiKey === null) return ANONYMOUS
     if (route.credentials === 'client' && apiKey === null && /^basic(?: |$)/i.test(authorization ?? ''))
       return ANONYMOUS
@@ -286,57 +311,6 @@ function acceptedFormat(request: Request, formats: readonly Format[]): Format | 
   const choice = preferredChoice(accept, mediaTypes)
   if (choice.accepted === 'nothing') throw new AppError('not_acceptable')
   return choice.accepted === 'json' ? undefined : formats[choice.index]
-}
-
-interface Answering {
-  route: Route
-  exchange: Exchange
-  noStore: boolean
-  headers: AnswerHeaders
-  /** Undefined: JSON. */
-  format: Format | undefined
-  query: unknown
-}
-
-function respond(result: unknown, answering: Answering): Response {
-  const { route, exchange, noStore, headers, format, query } = answering
-  const { requestId } = exchange
-  if (result instanceof JsonText) {
-    exchange.bytes = result.bytes
-    return headers.tagged(result.text, requestId, result.etag)
-  }
-  if (result instanceof Content) {
-    exchange.bytes = byteLengthOf(result.body)
-    return contentResponse(result, headers.own(requestId, noStore))
-  }
-  const success = route.responses[200] === undefined ? 201 : 200
-  const { status, body, headers: extra } = result instanceof Reply ? result : new Reply(success, result)
-  if (format === undefined && body !== undefined) {
-    const text = JSON.stringify(body)
-    exchange.bytes = byteLengthOf(text)
-    return headers.json(text, { status, requestId, noStore, extra })
-  }
-  const own = headers.own(requestId, noStore)
-  if (body === undefined) own.delete('content-type')
-  else if (format !== undefined) {
-    own.set('content-type', `${format.mediaType};charset=utf-8`)
-    for (const [name, value] of Object.entries(format.headers?.(body) ?? {})) own.set(name, value)
-  }
-  for (const [name, value] of Object.entries(extra)) own.set(name, value)
-  own.set('x-request-id', requestId)
-  const text = body === undefined ? null : (format?.encode(body, query) ?? null)
-  exchange.bytes = byteLengthOf(text ?? '')
-  return new Response(text, { status, headers: own })
-}
-
-function byteLengthOf(body: string | Uint8Array): number {
-  return typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
-}
-
-function contentResponse(content: Content, headers: Headers): Response {
-  headers.set('content-type', content.mediaType)
-  for (const [name, value] of Object.entries(content.headers)) headers.set(name, value)
-  return new Response(content.body, { headers })
 }
 
 interface Unrouted {
@@ -375,16 +349,14 @@ function allowedMethods(methods: readonly Method[]): string {
   return [...methods, ...head, 'OPTIONS'].sort().join(', ')
 }
 
-/** Path and query as they came, from the first slash after the authority. */
-function targetOf(request: Request): string {
-  const { url } = request
-  return url.slice(url.indexOf('/', url.indexOf('//') + 2))
+/** Where path and query begin, as they came: at the first slash after the authority. */
+function startOfTarget(url: string): number {
+  return url.indexOf('/', url.indexOf('//') + 2)
 }
 
-function checkTarget(request: Request): void {
-  const { url } = request
+function checkTarget(url: string): void {
   if (url.length < TARGET_LIMIT && !url.includes('%')) return
-  const target = targetOf(request)
+  const target = url.slice(startOfTarget(url))
   if (target.length >= TARGET_LIMIT) throw new AppError('uri_too_long')
   const query = target.indexOf('?')
   const path = query === -1 ? target : target.slice(0, query)

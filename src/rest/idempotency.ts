@@ -29,10 +29,14 @@ export interface KeyedRequest {
   body: unknown
 }
 
-/** A write: `act` does it, with a step that joins its commit, and `answer` is what its rows are answered with. */
-export interface Write {
-  act: (also: AlsoStep | undefined) => Eventual<readonly Row[]>
-  answer: (rows: readonly Row[]) => Reply
+/**
+ * A write: `act` does it, with a step that joins its commit; `answer` is what its rows are answered with, and kept; and
+ * `wish` makes of that, be it new or repeated, what this request prefers.
+ */
+export interface Write<R = KeyedRequest> {
+  act: (request: R, also: AlsoStep | undefined) => Eventual<readonly Row[]>
+  answer: (rows: readonly Row[], request: R) => Reply
+  wish: (reply: Reply, request: R) => Reply
 }
 
 /** Made inside the transaction, of the rows that the commit has written. */
@@ -40,7 +44,7 @@ export type AlsoStep = (rows: readonly Row[]) => Operation
 
 export interface Idempotency {
   /** Does the write, or gives the answer that it had. Throws AppError `idempotency_mismatch` or `conflict`. */
-  once: (request: KeyedRequest, write: Write) => Eventual<Reply>
+  once: <R extends KeyedRequest>(request: R, write: Write<R>) => Eventual<Reply>
   /** Ends the background sweep. */
   stop: () => void
 }
@@ -51,14 +55,15 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
   const sweep = setInterval(() => void deleteOld(store, oldest()), SWEEP_MS)
   sweep.unref()
 
-  const once = (request: KeyedRequest, write: Write): Eventual<Reply> => {
+  const once: Idempotency['once'] = (request, write) => {
     const text = request.header('idempotency-key')
-    if (text === null) return proceed(write.act(undefined), write.answer)
-    const digest = digestOf(text, request)
-    return onceByKey(keyOf(text, request.principal), digest, write)
+    const { act, answer, wish } = write
+    if (text === null) return proceed(act(request, undefined), (rows) => wish(answer(rows, request), request))
+    const keyed = { key: keyOf(text, request.principal), requestDigest: digestOf(text, request) }
+    return onceByKey(keyed, request, write).then((reply) => wish(reply, request))
   }
 
-  const onceByKey = async (key: IdempotencyKey, requestDigest: string, { act, answer }: Write) => {
+  const onceByKey = async <R>({ key, requestDigest }: Keyed, request: R, { act, answer }: Write<R>) => {
     if (inFlight.has(key.id)) throw stillInFlight()
     if (inFlight.size >= MAX_IN_FLIGHT) throw new AppError('unavailable')
     inFlight.add(key.id)
@@ -68,9 +73,9 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
       if (stored !== undefined)
         await store.commit([{ kind: 'delete', table: idempotencyTable.name, id: key.id }])
       let reply: Reply | undefined
-      const rows = await act((written) => {
+      const rows = await act(request, (written) => {
         // Made once: what the author's code computes may be another a moment later, and the replay is to be the same.
-        reply = answer(written)
+        reply = answer(written, request)
         const { status, body, headers } = reply
         return insertAnswer(key, {
           requestDigest,
@@ -80,12 +85,17 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
           createdAt: timestamp(clock()),
         })
       })
-      return reply ?? answer(rows)
+      return reply ?? answer(rows, request)
     } finally {
       inFlight.delete(key.id)
     }
   }
   return { once, stop: () => clearInterval(sweep) }
+}
+
+interface Keyed {
+  key: IdempotencyKey
+  requestDigest: string
 }
 
 /** The error of a key whose first request has no answer yet. */

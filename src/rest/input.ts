@@ -39,8 +39,8 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
   const schemas = schemasOf(definition)
   const isAuthor = from === 'author'
   const writable = isAuthor ? definition.fields : writableFields(definition)
-  const ignored = new Set(ignoredNames(definition))
-  if (isAuthor) for (const { name } of writable) ignored.delete(name)
+  const own = new Set(isAuthor ? writable.map(({ name }) => name) : [])
+  const ignored = ignoredNames(definition).filter((name) => !own.has(name))
   const merged = isAuthor ? schemas.stored : schemas.merged
   const { checks } = definition
   const createMax = createMaxOf(definition)
@@ -59,13 +59,14 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
       const bodies = isArray ? (body as unknown[]) : [body]
       if (bodies.length > createMax) throw tooMany(bodies.length, createMax)
       const details: ErrorDetail[] = []
-      const values = bodies.map((one, index) => {
-        const checked = readCreate(one, isArray ? `/${index}` : '')
-        details.push(...checked.details)
-        if (checked.details.length > 0) return undefined
-        const written = writeAll(checked.body)
-        return hasUnset ? { ...written, ...unsetDefaults } : written
-      })
+      const values: (Values | undefined)[] = []
+      for (let index = 0; index < bodies.length; index++) {
+        const checked = readCreate(bodies[index], isArray ? `/${index}` : '')
+        const isFaulty = checked.details.length > 0
+        if (isFaulty) details.push(...checked.details)
+        const written = isFaulty ? undefined : writeAll(checked.body)
+        values.push(hasUnset && written !== undefined ? { ...written, ...unsetDefaults } : written)
+      }
       return { isArray, values, details }
     },
     replace(body) {
@@ -93,8 +94,8 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
  * that are undefined count as absent; what the server sets has no effect.
  */
 export function createStoredChecker(definition: ResourceDefinition) {
-  const names = new Set(ignoredNames(definition))
-  for (const { name } of definition.fields) names.delete(name)
+  const own = new Set(definition.fields.map(({ name }) => name))
+  const names = ignoredNames(definition).filter((name) => !own.has(name))
   const check = bodyChecker(schemasOf(definition).stored, { ignored: names, checks: definition.checks })
   const write = valuesWriter(definition.fields)
   return (record: unknown): { values: Values; details: ErrorDetail[] } => {
@@ -106,7 +107,7 @@ export function createStoredChecker(definition: ResourceDefinition) {
 type Body = Readonly<Record<string, unknown>>
 
 interface Checking {
-  ignored: ReadonlySet<string>
+  ignored: readonly string[]
   checks: BodyChecks | undefined
 }
 
@@ -118,16 +119,18 @@ function bodyChecker(schema: JsonSchema, { ignored, checks }: Checking) {
     const known = without(given, ignored)
     const body = applyDefaults(schema, checks === undefined ? known : checks.normalize(known)) as Body
     const details = validate(body, pointer)
-    for (const { field, message } of checks?.faultsOf(body, previous) ?? []) {
-      details.push({ field: pointer + field, message })
-    }
-    return { body, details }
+    if (checks === undefined) return { body, details }
+    const more = checks.faultsOf(body, previous)
+    return { body, details: [...details, ...more.map((one) => ({ ...one, field: pointer + one.field }))] }
   }
 }
 
-function without(body: Body, names: ReadonlySet<string>): Body {
-  if (!Object.keys(body).some((name) => names.has(name))) return body
-  return Object.fromEntries(Object.entries(body).filter(([name]) => !names.has(name)))
+function without(body: Body, names: readonly string[]): Body {
+  for (const given of names) {
+    if (!Object.hasOwn(body, given)) continue
+    return Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)))
+  }
+  return body
 }
 
 function withoutUndefined(body: Body): Body {

@@ -5,7 +5,7 @@ import type { Principal } from '../access/principal.ts'
 import { writeScope } from '../access/scopes.ts'
 import { timestamp, type Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
-import { proceed, type Eventual } from '../core/eventual.ts'
+import { proceed, proceedWith, type Eventual } from '../core/eventual.ts'
 import { newUuid } from '../core/ids.ts'
 import type { Filter } from '../storage/query.ts'
 import { BrokenReferenceError, StaleError, UniqueError } from '../storage/store.ts'
@@ -129,25 +129,46 @@ export function createRecords(options: RecordsOptions): Records {
   }
 }
 
+/** What a create is about. */
+interface Making {
+  readonly caller: Caller
+  readonly isArray: boolean
+  values: readonly Values[]
+  steps: readonly Insert[]
+}
+
 /** Makes the function that stores what a body, or an array of them, says. */
 function createCreator(options: RecordsOptions, commit: Commit) {
   const { definition, store, clock, hooks, references, guard } = options
   const explain = createConstraintExplainer(definition, store, guard)
   const stepsOf = (values: readonly Values[], { principal, where }: Caller): Insert[] => {
     const now = timestamp(clock())
-    const steps = values.map((one) => insertOf(definition, one, { principal, now }))
+    const steps: Insert[] = []
+    for (const one of values) steps.push(insertOf(definition, one, { principal, now }))
     if (where === undefined || steps.every((step) => matches(where, step.values))) return steps
     throw new AppError('forbidden')
   }
 
   const isPlain = guard === undefined && hooks === undefined
-  const storing = async (steps: Insert[], values: readonly Values[], caller: Caller) => {
+  const storeWatched = async ({ steps, values, caller }: Making) => {
     const made = guard === undefined ? steps : stepsOf(await guard.create(values), caller)
     await caller.recheck?.()
     const rows = await commit(made, caller)
     if (guard !== undefined) for (const row of rows) guard.done({ row }, caller)
     if (hooks !== undefined) for (const row of rows) hooks.after('afterCreate', { row }, caller)
     return rows
+  }
+  const check = (values: readonly Values[], making: Making): Eventual<readonly Row[]> => {
+    making.values = values
+    making.steps = stepsOf(values, making.caller)
+    if (values.length === 0) return []
+    return proceedWith(references?.checkTargets(values, undefined, making.isArray), making, storeChecked)
+  }
+  const storeChecked = (_: unknown, making: Making): Promise<readonly Row[]> => {
+    const stored = isPlain ? commit(making.steps, making.caller) : storeWatched(making)
+    return stored.catch(async (error: unknown) => {
+      throw await explain(error, making)
+    })
   }
 
   // Each waits only where there is something to wait for: see eventual.ts.
@@ -156,15 +177,7 @@ function createCreator(options: RecordsOptions, commit: Commit) {
     const { isArray, details } = read
     if (hooks === undefined && details.length > 0) throw invalid(details)
     const prepared = hooks === undefined ? (read.values as Values[]) : hooks.beforeCreate(read, caller)
-    return proceed(prepared, (values) => {
-      const steps = stepsOf(values, caller)
-      if (steps.length === 0) return []
-      return proceed(references?.checkTargets(values, undefined, isArray), () =>
-        (isPlain ? commit(steps, caller) : storing(steps, values, caller)).catch(async (error: unknown) => {
-          throw await explain(error, { values, isArray })
-        }),
-      )
-    })
+    return proceedWith(prepared, { caller, isArray, values: [], steps: [] } as Making, check)
   }
 }
 

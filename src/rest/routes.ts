@@ -2,7 +2,7 @@
 import { ADMINISTRATORS } from '../access/authorize.ts'
 import { readScope, writeScope } from '../access/scopes.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
-import { proceed, type Eventual } from '../core/eventual.ts'
+import { proceed } from '../core/eventual.ts'
 import { JsonText, Reply, route } from '../http/route.ts'
 import type { AnswerContract, BodyContract, Context, HeaderParameter, JsonSchema } from '../http/route.ts'
 import type { Method, QueryContract, Route } from '../http/route.ts'
@@ -113,9 +113,19 @@ interface Serving {
 }
 
 function createRoute(serving: Serving): Route {
-  const { definition, records, path, toRecord, schemas } = serving
+  const { definition, records, path, toRecord, schemas, idempotency } = serving
   const { name } = definition
   const one = documentedBody(definition, schemas.create)
+  const write: Write<WriteContext> = {
+    act: (context, also) => records.create(context.body, callerOf(context, { also })),
+    answer(rows, { body }) {
+      if (Array.isArray(body)) return new Reply(201, { data: rows.map(toRecord) })
+      const row = rows[0] as Row
+      const location = `${path}/${String(row.id)}`
+      return new Reply(201, toRecord(row), { location, etag: entityTag(row, JSON_FORMAT) })
+    },
+    wish: asWished,
+  }
   return route({
     method: 'POST',
     action: 'create',
@@ -145,19 +155,7 @@ function createRoute(serving: Serving): Route {
     formats: createFormats(schemas.record, 'either'),
     errors: ['idempotency_mismatch', ...errorsOf(definition, 'beforeCreate')],
     requestHeaders: [IDEMPOTENCY_KEY, PREFER],
-    handler: (context) => {
-      const { body } = context
-      const answerOf = (rows: readonly Row[]) => {
-        if (Array.isArray(body)) return new Reply(201, { data: rows.map(toRecord) })
-        const row = rows[0] as Row
-        const location = `${path}/${String(row.id)}`
-        return new Reply(201, toRecord(row), { location, etag: entityTag(row, JSON_FORMAT) })
-      }
-      return writing(serving, context, {
-        act: (also) => records.create(body, callerOf(context, { also })),
-        answer: answerOf,
-      })
-    },
+    handler: (context) => idempotency.once(context, write),
   })
 }
 
@@ -233,7 +231,7 @@ function replaceRoute(serving: Serving): Route {
 }
 
 function patchRoute(serving: Serving): Route {
-  const { definition, records, idOf, schemas } = serving
+  const { definition, records, idOf, schemas, idempotency } = serving
   return route({
     ...recordRoute(serving, 'PATCH', 'update'),
     operationId: `patch${pascalCase(definition.name)}`,
@@ -247,9 +245,10 @@ function patchRoute(serving: Serving): Route {
       const { body, header } = context
       const expect = conditionOf(header, definition.requireIfMatch)
       const id = idOf(context.params.id)
-      return writing(serving, context, {
-        act: async (also) => [await records.patch(id, body, callerOf(context, { expect, also }))],
+      return idempotency.once(context, {
+        act: async (_, also) => [await records.patch(id, body, callerOf(context, { expect, also }))],
         answer: (rows) => changed(serving, rows[0] as Row, 'json'),
+        wish: asWished,
       })
     },
   })
@@ -279,25 +278,18 @@ function changed({ toRecord }: Serving, row: Row, format: string): Reply {
   return new Reply(200, toRecord(row), { etag: entityTag(row, { format }) })
 }
 
-/** Does a write, or repeats the answer that it had under its Idempotency-Key; as the client prefers it. */
-function writing({ idempotency }: Serving, context: WriteContext, write: Write): Eventual<Reply> {
-  const { header, principal, target, body, format } = context
-  return proceed(idempotency.once({ header, principal, target, body }, write), (reply) =>
-    preferred(inFormat(reply, format), header),
-  )
+/** As the client prefers it, in the format of the request: the stored answer has the tag of JSON. */
+function asWished(reply: Reply, { format, header }: WriteContext): Reply {
+  return preferred(inFormat(reply, format), header)
 }
 
-/** The stored answer has the tag of JSON; a replay may come in another format. */
 function inFormat(reply: Reply, format: string): Reply {
   const { status, body, headers } = reply
   if (format === 'json' || headers.etag === undefined) return reply
   return new Reply(status, body, { ...headers, etag: tagIn(headers.etag, format) })
 }
 
-type WriteContext = Pick<
-  Context<string, unknown, unknown, any>,
-  'header' | 'principal' | 'body' | 'target' | 'format'
->
+type WriteContext = Context<any, any, unknown, any>
 
 function restoreRoute(serving: Serving): Route {
   const { definition, records, path, idOf, schemas } = serving

@@ -104,7 +104,7 @@ function compileGet(shape: TableShape, { id, where, deleted = false }: GetQuery)
 // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function compileInsert(shape: TableShape, { id, values }: Insert): InsertStatement {
-  const { builder, table, names, dialect } = shape
+  const { table, dialect } = shape
   if (table.id === 'integer') {
     if (id !== undefined) throw new TypeError(`Table ${table.name} makes its own ids`)
   } else {
@@ -121,13 +121,23 @@ function compileInsert(shape: TableShape, { id, values }: Insert): InsertStateme
     parameters.push(value)
   }
   if (given < Object.keys(values).length) checkNames(shape, values)
-  const isKnown = dialect.knowsInserted(table)
-  const { sql } = compileOnce(shape, { key: 'insert', parameters }, () => {
-    const { id: _, ...withoutId } = row
+  const sql = shape.texts.get(INSERT) ?? compileInsertText(shape, row, parameters)
+  return { sql, parameters, row: dialect.knowsInserted(table) ? row : undefined }
+}
+
+const INSERT = 'insert'
+
+function compileInsertText(
+  shape: TableShape,
+  row: Record<string, unknown>,
+  parameters: readonly unknown[],
+): string {
+  const { builder, table, names, dialect } = shape
+  return compileOnce(shape, { key: INSERT, parameters }, () => {
+    const { id, ...withoutId } = row
     const insert = builder.insertInto(table.name).values(id === undefined ? withoutId : row)
-    return isKnown ? insert : insert.returning(names)
-  })
-  return { sql, parameters, row: isKnown ? row : undefined }
+    return dialect.knowsInserted(table) ? insert : insert.returning(names)
+  }).sql
 }
 
 function compileUpdate(shape: TableShape, { id, values, version, where }: Update): SqlStatement {

@@ -49,12 +49,13 @@ const request = ({ key, ...more }: Asked): KeyedRequest => ({
 /** Inserts one thing; what it answers has a number that no other answer has. */
 let answers = 0
 const insertion: Write = {
-  act: async (also) => {
+  act: async (_, also) => {
     const insert: Operation = { kind: 'insert', table: 'things', values: { name: 'x' } }
     const rows = await store.commit(also === undefined ? [insert] : [insert, also])
     return rows.slice(0, 1)
   },
   answer: ([row]) => new Reply(201, { id: row!.id, number: ++answers }, { etag: `"${row!.id}"` }),
+  wish: (reply) => reply,
 }
 const failing = (error: unknown): Write => ({ ...insertion, act: () => Promise.reject(error) })
 
@@ -200,7 +201,7 @@ describe('a request that fails', () => {
     const before = [await things(), await stored()]
     const broken: Write = {
       ...insertion,
-      act: (also) =>
+      act: (_, also) =>
         store.commit([
           { kind: 'insert', table: 'things', values: { name: 'x' } },
           also!,

@@ -73,7 +73,8 @@ export function createExecution(options: ExecutionOptions): (steps: readonly Wri
   return (steps) => {
     const rows: Row[] = []
     const totals: TotalChange[] = []
-    for (const [index, step] of steps.entries()) {
+    for (let index = 0; index < steps.length; index++) {
+      const step = steps[index] as WriteStep
       const operation = typeof step === 'function' ? step(rows) : step
       if (operation?.kind === 'require') checkRequired(operation, options)
       if (operation === undefined || operation.kind === 'require') continue

@@ -64,11 +64,13 @@ export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>)
 
   function add(steps: readonly S[]): Promise<R> {
     if (queue.length >= QUEUE_MAX) return Promise.reject(unavailable())
-    const { promise, resolve, reject } = Promise.withResolvers<R>()
-    queue.push({ steps, deadline: clock() + LOCK_WAIT_MS, resolve, reject })
-    latest = promise
+    // Not Promise.withResolvers, which takes 0.2 µs more.
+    const answer = new Promise<R>((resolve, reject) => {
+      queue.push({ steps, deadline: clock() + LOCK_WAIT_MS, resolve, reject })
+    })
+    latest = answer
     schedule()
-    return promise
+    return answer
   }
 
   // A microtask would never group requests: each request's callback runs the microtasks before the next one.
@@ -96,7 +98,8 @@ export function createGroupCommit<S, T, R>(options: GroupCommitOptions<S, T, R>)
       const outcomes = transaction.commit(group.map(({ steps }) => steps))
       const now = clock()
       options.onCommit(group.map(({ deadline }) => now - (deadline - LOCK_WAIT_MS)))
-      for (const [index, unit] of group.entries()) settle(unit, outcomes[index] as Outcome<T>, answerOf)
+      for (let index = 0; index < group.length; index++)
+        settle(group[index] as Unit<S, R>, outcomes[index] as Outcome<T>, answerOf)
     } catch (error) {
       options.onFailure(error)
       rejectAll(group, error)
@@ -171,8 +174,14 @@ function createTransaction<S, T, R>({ database, execute, beforeCommit }: GroupCo
   /** What became of each unit. Throws where the whole group is lost; then nothing of it is stored. */
   function commit(group: readonly (readonly S[])[]): Outcome<T>[] {
     try {
-      const outcomes = group.map(attempt)
-      beforeCommit(outcomes.flatMap((outcome) => ('result' in outcome ? [outcome.result] : [])))
+      const outcomes: Outcome<T>[] = []
+      const results: T[] = []
+      for (const steps of group) {
+        const outcome = attempt(steps)
+        outcomes.push(outcome)
+        if ('result' in outcome) results.push(outcome.result)
+      }
+      beforeCommit(results)
       run.commit()
       return outcomes
     } catch (error) {
