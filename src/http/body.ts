@@ -33,7 +33,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     reading.cancel?.()
     reading.reject(error)
   }
-  const deadlines = createDeadlines<Reading>((reading) =>
+  const deadlines = createDeadlines<Reading>(timeoutMs, (reading) =>
     fail(reading, new AppError('request_timeout', { headers: CLOSE })),
   )
   const follow = (bytes: Promise<Uint8Array>, reading: Reading) => {
@@ -58,7 +58,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     const { bytes, cancel } = isSmall ? readWhole(request) : readStream(request, limitBytes, createShare())
     return new Promise((resolve, reject) => {
       const reading: Reading = { endsAt: performance.now() + timeoutMs, request, cancel, resolve, reject }
-      deadlines.add(reading, timeoutMs)
+      deadlines.add(reading)
       follow(bytes, reading)
     })
   }
@@ -75,7 +75,10 @@ interface Reading {
 }
 
 /** Ends what takes longer. All share one timer: one of its own costs a small body more than its bytes do. */
-function createDeadlines<T extends { readonly endsAt: number }>(expire: (late: T) => void) {
+function createDeadlines<T extends { readonly endsAt: number }>(
+  timeoutMs: number,
+  expire: (late: T) => void,
+) {
   // In the order of their time, which is the same for all.
   const waiting = new Set<T>()
   let isTimed = false
@@ -95,9 +98,9 @@ function createDeadlines<T extends { readonly endsAt: number }>(expire: (late: T
     setTimeout(sweep, Math.ceil(ms)).unref()
   }
   return {
-    add(one: T, ms: number): void {
+    add(one: T): void {
       waiting.add(one)
-      if (!isTimed) wake(ms)
+      if (!isTimed) wake(timeoutMs)
     },
     delete: (one: T) => waiting.delete(one),
   }

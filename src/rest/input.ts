@@ -5,6 +5,7 @@ import { pointerTo } from '../http/json.ts'
 import { applyDefaults, createValidator, MAX_DETAILS } from '../http/validate.ts'
 import type { JsonSchema } from '../http/route.ts'
 import type { Row, Values } from '../storage/store.ts'
+import type { Field } from './fields.ts'
 import { mergePatch } from './merge-patch.ts'
 import { bodyReader } from './record.ts'
 import type { BodyChecks, ResourceDefinition } from './resource.ts'
@@ -39,8 +40,7 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
   const schemas = schemasOf(definition)
   const isAuthor = from === 'author'
   const writable = isAuthor ? definition.fields : writableFields(definition)
-  const own = new Set(isAuthor ? writable.map(({ name }) => name) : [])
-  const ignored = ignoredNames(definition).filter((name) => !own.has(name))
+  const ignored = ignoredBeside(isAuthor ? writable : [], definition)
   const merged = isAuthor ? schemas.stored : schemas.merged
   const { checks } = definition
   const createMax = createMaxOf(definition)
@@ -94,10 +94,10 @@ export function createInputReader(definition: ResourceDefinition, from: 'client'
  * that are undefined count as absent; what the server sets has no effect.
  */
 export function createStoredChecker(definition: ResourceDefinition) {
-  const own = new Set(definition.fields.map(({ name }) => name))
-  const names = ignoredNames(definition).filter((name) => !own.has(name))
-  const check = bodyChecker(schemasOf(definition).stored, { ignored: names, checks: definition.checks })
-  const write = valuesWriter(definition.fields)
+  const { checks, fields } = definition
+  const ignored = ignoredBeside(fields, definition)
+  const check = bodyChecker(schemasOf(definition).stored, { ignored, checks })
+  const write = valuesWriter(fields)
   return (record: unknown): { values: Values; details: ErrorDetail[] } => {
     const { body, details } = check(isObject(record) ? withoutUndefined(record) : record, '')
     return { values: details.length > 0 ? {} : write(body), details }
@@ -123,6 +123,12 @@ function bodyChecker(schema: JsonSchema, { ignored, checks }: Checking) {
     const more = checks.faultsOf(body, previous)
     return { body, details: [...details, ...more.map((one) => ({ ...one, field: pointer + one.field }))] }
   }
+}
+
+/** What a body may have to no effect, where these fields have one. */
+function ignoredBeside(fields: readonly Field[], definition: ResourceDefinition): readonly string[] {
+  const effective = new Set(fields.map(({ name }) => name))
+  return ignoredNames(definition).filter((name) => !effective.has(name))
 }
 
 function without(body: Body, names: readonly string[]): Body {

@@ -121,6 +121,7 @@ function compileInsert(shape: TableShape, { id, values }: Insert): InsertStateme
     parameters.push(value)
   }
   if (given < Object.keys(values).length) checkNames(shape, values)
+  // Looked for here first: what compileOnce is asked by takes three objects for each row.
   const sql = shape.texts.get(INSERT) ?? compileInsertText(shape, row, parameters)
   return { sql, parameters, row: dialect.knowsInserted(table) ? row : undefined }
 }
