@@ -4,8 +4,7 @@
 import type { LookupFunction } from 'node:net'
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { lookup as resolve } from 'node:dns'
-import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { IncomingMessage, RequestOptions } from 'node:http'
 
 /** As `fetch`, as far as it is used here: the body, if any, is text. It rejects with OutboundError alone. */
 export type Outbound = (url: string, init: OutboundRequest) => Promise<Response>
@@ -93,10 +92,11 @@ interface Exchange {
   timeoutMs: number
 }
 
-function exchange(url: URL, { requestOptions, content, timeoutMs }: Exchange): Promise<Response> {
+async function exchange(url: URL, { requestOptions, content, timeoutMs }: Exchange): Promise<Response> {
+  // Many servers never ask another one; these take 3 MB.
+  const client = await (url.protocol === 'https:' ? import('node:https') : import('node:http'))
   const { promise, resolve: succeed, reject } = Promise.withResolvers<Response>()
-  const send = url.protocol === 'https:' ? requestHttps : requestHttp
-  const request = send(url, requestOptions)
+  const request = client.request(url, requestOptions)
   const fail = (reason: string, cause?: unknown) => {
     reject(new OutboundError(`${url.origin} ${reason}`, { cause }))
     request.destroy()

@@ -64,6 +64,8 @@ export interface Command {
   /** Positional arguments, none of them required. */
   positional?: readonly { name: string; summary: string }[]
   options?: readonly CommandOption[]
+  /** It tells by itself when its start is over (start-up.ts); that of the others is when they run. */
+  endsStartUp?: true
   /** Resolves to the exit code. Throws StartError for a failure that the user can mend. */
   run: (args: Arguments, io: Io) => Promise<number>
 }

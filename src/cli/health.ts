@@ -1,7 +1,5 @@
 // `hipflask health`: asks the server of these settings whether it is ready. For container health checks, where there
 // is no curl.
-import * as http from 'node:http'
-import * as https from 'node:https'
 import type { Config } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
 import { loopbackOf, urlOf } from '../http/listener.ts'
@@ -38,9 +36,11 @@ export const health: Command = {
 }
 
 /** The status of the answer. Not by `fetch`: that would ask the proxy of HTTP_PROXY. */
-function ask(config: Config): Promise<number> {
+async function ask(config: Config): Promise<number> {
+  // Loaded here, since the other commands need neither and they take 3 MB.
+  const client = await (config.tlsCert === undefined ? import('node:http') : import('node:https'))
   const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const outgoing = (config.tlsCert === undefined ? http : https).request({
+  const outgoing = client.request({
     host: loopbackOf(config.host) ?? config.host,
     port: config.port,
     path: '/health/ready',

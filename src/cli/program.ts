@@ -26,6 +26,7 @@ import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
 import { restore } from './restore.ts'
 import { serve } from './serve.ts'
+import { endStartUp } from './start-up.ts'
 import { user } from './user.ts'
 import { version } from './version.ts'
 
@@ -117,7 +118,7 @@ function createParser(commands: readonly Command[], io: Io, finish: (exitCode: n
 
 function addCommand(
   parser: Parser,
-  { name, summary, examples, positional = [], options = [], run }: Command,
+  { name, summary, examples, positional = [], options = [], endsStartUp, run }: Command,
   { io, finish }: { io: Io; finish: (exitCode: number) => void },
 ): void {
   const child = parser.command(name).description(summary)
@@ -125,6 +126,7 @@ function addCommand(
   for (const one of positional) child.argument(`[${one.name}]`, one.summary)
   for (const one of options) child.option(one.flags, one.summary)
   child.action(async () => {
+    if (endsStartUp !== true) endStartUp()
     const flags: Partial<Record<SettingName, string>> = parser.opts()
     finish(await run({ positional: child.args, options: child.opts(), flags }, io))
   })

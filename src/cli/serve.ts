@@ -15,6 +15,7 @@ import { administratorProblems } from './first-administrator.ts'
 import { createLineWriter } from './line-writer.ts'
 import { reloadOnChange } from './reload.ts'
 import { checkValidity, renewOnHangup } from './renewal.ts'
+import { endStartUp, forgetStartUp } from './start-up.ts'
 
 /** How long requests in flight may take after the first signal. */
 const GRACE_MS = 10_000
@@ -43,6 +44,7 @@ export const serve: Command = {
     { flags: '--watch', summary: 'Reload the resource files when they change (development only)' },
     { flags: '--migrate', summary: 'Change the tables of an existing database also in production' },
   ],
+  endsStartUp: true,
   run: async (args, io) => {
     const { loaded, tls } = loadServing(args, io)
     const { config } = loaded
@@ -139,6 +141,8 @@ async function serveUntilSignal({
     resources: resources.map(({ name }) => name).join(', '),
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
   })
+  endStartUp()
+  forgetStartUp()
   const backups = scheduleBackups({ config, flags, io, logger })
   const signal = await Promise.race([stopped, ...lost])
   logger.info(`Stopping on ${signal}: requests under way are finished first`)

@@ -1,7 +1,5 @@
 // Swagger UI and the OpenAPI document, from the executable alone: no page here names another origin, and none has an
 // inline script or style, so that the policy of page.ts holds unloosened.
-import { promisify } from 'node:util'
-import { gunzip, gzip } from 'node:zlib'
 import bundlePath from '../../dist/swagger-ui-bundle.js.gz' with { type: 'file' }
 import stylesheetPath from '../../dist/swagger-ui.css.gz' with { type: 'file' }
 import iconPath from '../../dist/favicon-32x32.png.gz' with { type: 'file' }
@@ -139,13 +137,21 @@ function assetRoute({ name, mediaType, access, load }: Asset): Route {
 /** A file that is compressed already, and inflated off the main thread for the few who want it plain. */
 async function readPacked(path: string): Promise<Packed> {
   const compressed = await Bun.file(path).bytes()
-  return { compressed, plain: async () => new Uint8Array(await promisify(gunzip)(compressed)) }
+  return { compressed, plain: () => inThread('gunzip', compressed) }
 }
 
 async function packText(text: string): Promise<Packed> {
   const plain = new TextEncoder().encode(text)
-  const compressed = new Uint8Array(await promisify(gzip)(plain))
+  const compressed = await inThread('gzip', plain)
   return { compressed, plain: () => Promise.resolve(plain) }
+}
+
+/** Off the main thread. Loaded when it is needed: many servers are never asked for their document, and it takes 2 MB. */
+async function inThread(change: 'gzip' | 'gunzip', bytes: Bytes): Promise<Bytes> {
+  const zlib = await import('node:zlib')
+  const { promise, resolve, reject } = Promise.withResolvers<Bytes>()
+  zlib[change](bytes, (error, changed) => (error === null ? resolve(new Uint8Array(changed)) : reject(error)))
+  return promise
 }
 
 function once<T>(make: () => T): () => T {

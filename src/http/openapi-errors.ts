@@ -1,10 +1,10 @@
 // The errors in the document: which codes a route may answer because of router.ts, and the shared answers they are
 // described by. The bodies of the examples come from problem.ts, which makes the real ones.
-import { STATUS_CODES } from 'node:http'
 import { AppError, errorCodes, messageOf, statusOf, type ErrorCode } from '../core/errors.ts'
 import { OAUTH_ERROR_CODES, oauthErrorBody } from './oauth-errors.ts'
 import { errorBody, problemBody } from './problem.ts'
 import type { JsonSchema, Route } from './route.ts'
+import { statusText } from './status-text.ts'
 
 type JsonObject = Record<string, unknown>
 
@@ -236,7 +236,7 @@ function responseOf(status: number, codes: readonly ErrorCode[], more: JsonObjec
 /** What an OAuth client gets, whatever the reason: RFC 6749, 5.2. */
 function oauthResponseOf(status: number, code: ErrorCode, more: JsonObject): JsonObject {
   return {
-    description: STATUS_CODES[status],
+    description: statusText(status),
     headers: { ...REQUEST_ID_HEADER, ...more, ...STATUS_HEADERS[status] },
     content: {
       'application/json': {
@@ -261,9 +261,9 @@ function byStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
 
 function describe(status: number, codes: readonly ErrorCode[]): string {
   const lines = codes.map((code) => `\`${code}\`: ${messageOf(code)}`)
-  return lines.length === 1 ? `${lines[0]}` : `${STATUS_CODES[status]}\n\n- ${lines.join('\n- ')}`
+  return lines.length === 1 ? `${lines[0]}` : `${statusText(status)}\n\n- ${lines.join('\n- ')}`
 }
 
 function responseName(status: number): string {
-  return `${STATUS_CODES[status]}`.replaceAll(' ', '')
+  return `${statusText(status)}`.replaceAll(' ', '')
 }

@@ -4,7 +4,7 @@ declare module '*.gz' {
   const path: string
   export default path
 }
-declare module '*.br' {
+declare module '*.zst' {
   const path: string
   export default path
 }

@@ -1,12 +1,12 @@
 // Every error leaves the server through here, once: the body of api.md section 3, or RFC 9457 where it is asked for.
 // A bug or a foreign error becomes `internal_error`; its cause goes to the log with the request id, never out.
-import { STATUS_CODES } from 'node:http'
 import { AppError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from './exchange.ts'
 import type { AnswerHeaders } from './headers.ts'
 import { preferredType } from './negotiation.ts'
 import { oauthErrorBody } from './oauth-errors.ts'
+import { statusText } from './status-text.ts'
 
 export interface FailedRequest {
   exchange: Exchange
@@ -77,7 +77,7 @@ export function problemBody(error: AppError, requestId: string) {
   const { status, code, message, details } = error
   return {
     type: 'about:blank',
-    title: STATUS_CODES[status] ?? code,
+    title: statusText(status) ?? code,
     status,
     detail: message,
     code,

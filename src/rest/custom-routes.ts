@@ -1,6 +1,5 @@
 // The routes that a resource file adds by `route`: the same frame as every route has, around the author's handler.
 // What it answers is built from the declared schema: the rest is left out, and what does not fit is 500.
-import { STATUS_CODES } from 'node:http'
 import { decide, refusal } from '../access/authorize.ts'
 import { matches } from '../access/matches.ts'
 import type { Principal } from '../access/principal.ts'
@@ -8,6 +7,7 @@ import { readScope, writeScope } from '../access/scopes.ts'
 import { AppError } from '../core/errors.ts'
 import { canonicalSchema } from '../http/json-schema.ts'
 import { Reply, type AnswerContract, type Context, type JsonSchema, type Route } from '../http/route.ts'
+import { statusText } from '../http/status-text.ts'
 import { createValidator, jsonBody } from '../http/validate.ts'
 import type { AnyRecord, CustomRoute, TSchema } from '../sdk.ts'
 import type { Row } from '../storage/store.ts'
@@ -148,7 +148,7 @@ function answersOf(
   label: string,
 ): Map<number, DeclaredAnswer> {
   const entries = Object.entries(responses).map(([status, declared]) => {
-    const text = STATUS_CODES[status] ?? 'Success'
+    const text = statusText(Number(status)) ?? 'Success'
     return [Number(status), answerOf(declared, definition, { label, text })] as const
   })
   return new Map(entries)

@@ -1,12 +1,12 @@
 // A declared table with what its statements are made of, worked out once; and the texts that were made for it. It knows
 // no query and no engine.
-import { type Dialect, type Expression, type SqlBool, Kysely } from 'kysely'
+import { type Expression, type QueryExecutor, type SqlBool, QueryCreator } from 'kysely'
 import type { Column, ColumnKind, Table, Value } from './store.ts'
 
 /** What differs between engines. */
 export interface SqlDialect {
-  /** Kysely's adapter and query compiler, with a driver that does nothing. */
-  kysely: Dialect
+  /** Kysely's adapter and query compiler of the engine; it is never asked to run anything. */
+  kysely: QueryExecutor
   /** A value as the engine's driver takes it. It has been checked. */
   encode: (kind: ColumnKind, value: Value) => unknown
   /** Nobody has to ask for what an insert has stored: an id that the engine makes is told by the driver. */
@@ -51,7 +51,7 @@ export type Schema = Record<string, Record<string, unknown>>
 export interface TableShape {
   table: Table
   dialect: SqlDialect
-  builder: Kysely<Schema>
+  builder: QueryCreator<Schema>
   columns: ReadonlyMap<string, Column>
   /** All columns of a row, in the order of the table. */
   names: readonly string[]
@@ -62,7 +62,7 @@ export function shapeOf(table: Table, dialect: SqlDialect): TableShape {
   return {
     table,
     dialect,
-    builder: new Kysely<Schema>({ dialect: dialect.kysely }),
+    builder: new QueryCreator<Schema>({ executor: dialect.kysely }),
     columns: new Map(table.columns.map((column) => [column.name, column])),
     names: ['id', '_version', ...table.columns.map((column) => column.name)],
     texts: new Map(),

@@ -47,7 +47,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['http/metrics.ts', 'http/prom-client.d.ts'],
   typebox: ['sdk.ts', 'http/'],
   'package.json': ['core/version.ts'],
-  'dist/common-passwords.txt.br': ['auth/common-passwords.ts'],
+  'dist/common-passwords.txt.zst': ['auth/common-passwords.ts'],
   'dist/favicon-32x32.png.gz': ['http/docs.ts'],
   'dist/hipflask.d.ts.txt': ['cli/'],
   'dist/starter-items.ts.txt': ['cli/'],

@@ -8,7 +8,7 @@ import type { ReadTurn } from './read-turn.ts'
 export const KEPT_MAX = 4096
 export const KEPT_CHARACTERS_MAX = 2 * 1024 * 1024
 /** Ids of rows that were read once, by what is made of them; beyond them all are forgotten. */
-export const SEEN_MAX = 1024
+export const SEEN_MAX = 256
 
 export interface KeptOptions {
   turn: ReadTurn

@@ -1,0 +1,11 @@
+// The names of statuses (RFC 9110, 15). From Elysia, which is there anyway: node:http would bring 3 MB into memory.
+import { StatusMap } from 'elysia'
+
+const TEXTS: ReadonlyMap<number, string> = new Map(
+  Object.entries(StatusMap).map(([text, status]) => [status, text]),
+)
+
+/** Such as `Not Found`; undefined where the status has no name. */
+export function statusText(status: number): string | undefined {
+  return TEXTS.get(status)
+}

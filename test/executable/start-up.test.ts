@@ -1,0 +1,79 @@
+// The start is built to compile and to keep little. Its end must come: what is hot afterwards is optimized, and what only
+// the start has run is let go. What the engine has is asked for from within, by resource files.
+import { expect, test } from 'bun:test'
+import { runCommand, startServer } from '../support/executable.ts'
+
+/** How often the JIT has optimized a function that is hot enough for it, and by far not hot enough during a start. */
+const COUNT_COMPILES = `import { numberOfDFGCompiles } from 'bun:jsc'
+function add(count: number) {
+  let sum = 0
+  for (let number = 0; number < count; number++) sum = (sum * 31 + number) % 1_000_003
+  return sum
+}
+async function countCompiles() {
+  for (let turn = 0; turn < 20 && numberOfDFGCompiles(add) === 0; turn++) {
+    if (turn === 0) for (let call = 0; call < 2000; call++) add(10)
+    else for (let call = 0; call < 10; call++) add(1)
+    await Bun.sleep(20)
+  }
+  return numberOfDFGCompiles(add)
+}
+`
+const DECLARATION = `import { defineResource, everyone, route, t } from 'hipflask'
+export default defineResource({
+  name: 'engine',
+  schema: t.Object({ name: t.String() }),
+  access: {},
+`
+
+test('what is hot is optimized once it serves', async () => {
+  await using server = await startServer({
+    resources: {
+      'engine.ts': `${COUNT_COMPILES}${DECLARATION}
+  routes: [route({
+    method: 'GET', path: '/compiles', access: everyone(), responses: { 200: t.Object({ count: t.Integer() }) },
+    handler: async () => ({ count: await countCompiles() }),
+  })],
+})
+`,
+    },
+  })
+  const answer = await server.fetch('/api/engine/compiles')
+  expect(await answer.json()).toEqual({ count: 1 })
+})
+
+test('what is hot is optimized while another command runs', async () => {
+  const resource = `${COUNT_COMPILES}console.error('compiles', await countCompiles())\n${DECLARATION}})\n`
+  const { exitCode, stderr } = await runCommand(['access'], { resources: { 'engine.ts': resource } })
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: 'compiles 1\n' })
+})
+
+test('what is hot is not optimized while a server starts', async () => {
+  const resource = `${COUNT_COMPILES}console.error('compiles', await countCompiles())\n${DECLARATION}})\n`
+  await using server = await startServer({ resources: { 'engine.ts': resource } })
+  expect(server.log()).toContain('compiles 0')
+})
+
+test('the code that only the start has run goes when it serves', async () => {
+  const resource = `import { heapStats } from 'bun:jsc'
+const count = () => heapStats().objectTypeCounts.FunctionCodeBlock ?? 0
+const atStart = count()
+${DECLARATION}
+  routes: [route({
+    method: 'GET', path: '/code', access: everyone(),
+    responses: { 200: t.Object({ atStart: t.Integer(), now: t.Integer() }) },
+    handler: () => ({ atStart, now: count() }),
+  })],
+})
+`
+  await using server = await startServer({ resources: { 'engine.ts': resource } })
+  const ask = async () =>
+    (await (await server.fetch('/api/engine/code')).json()) as { atStart: number; now: number }
+  for (let turn = 0; turn < 100; turn++) {
+    const { atStart, now } = await ask()
+    expect(atStart).toBeGreaterThan(500)
+    if (now < atStart / 2) return
+    await Bun.sleep(50)
+  }
+  throw new Error('The code of the start is still there')
+})
