@@ -107,7 +107,9 @@ async function packCommonPasswords(): Promise<void> {
  * are never read into memory. That order is the same each time, and goes for all machines.
  */
 async function makeExecutable(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'hipflask-build-'))
+  // Where the other is to be, programs may run and there is room. What a build that was ended has left is gone then too.
+  const folder = join(ROOT, 'dist/first')
+  await rm(folder, { recursive: true, force: true })
   try {
     const first = join(folder, 'hipflask')
     await compile(['--outfile', first])

@@ -128,6 +128,8 @@ async function serveUntilSignal({
     await server.stop(0)
     throw error
   }
+  endStartUp()
+  await forgetStartUp()
   server.use(app.handle)
   for (const warning of productionWarnings(config)) logger.warn(warning)
   if (tls !== undefined) checkValidity(tls, logger)
@@ -141,8 +143,6 @@ async function serveUntilSignal({
     resources: resources.map(({ name }) => name).join(', '),
     docs: config.swagger === 'off' ? undefined : `${server.url}/swagger`,
   })
-  endStartUp()
-  forgetStartUp()
   const backups = scheduleBackups({ config, flags, io, logger })
   const signal = await Promise.race([stopped, ...lost])
   logger.info(`Stopping on ${signal}: requests under way are finished first`)

@@ -1,4 +1,4 @@
-// The names of statuses (RFC 9110, 15). From Elysia, which is there anyway: node:http would bring 3 MB into memory.
+// The names of statuses, from Elysia, which is there anyway: node:http would bring 2 MB into memory.
 import { StatusMap } from 'elysia'
 
 const TEXTS: ReadonlyMap<number, string> = new Map(

@@ -77,3 +77,23 @@ ${DECLARATION}
   }
   throw new Error('The code of the start is still there')
 })
+
+test('what waits from the first moment on keeps its place in stack traces', async () => {
+  const resource = `${DECLARATION}
+  routes: [route({
+    method: 'GET', path: '/late', access: everyone(), responses: { 200: t.Object({}) },
+    handler: async () => { await fail(); return {} },
+  })],
+})
+async function fail() {
+  await Bun.sleep(500)
+  throw new Error('late')
+}
+`
+  await using server = await startServer({ resources: { 'engine.ts': resource } })
+  expect((await server.fetch('/api/engine/late')).status).toBe(500)
+  const [line = ''] = server.log().filter((one) => one.includes('Error: late'))
+  expect(line).toContain('engine.ts:9:')
+  expect(line).toMatch(/async \S+ \(src\/rest\/author-code\.ts:\d/)
+  expect(line).not.toContain('unknown')
+})
