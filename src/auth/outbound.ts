@@ -93,7 +93,7 @@ interface Exchange {
 }
 
 async function exchange(url: URL, { requestOptions, content, timeoutMs }: Exchange): Promise<Response> {
-  // Many servers never ask another one; these take 3 MB.
+  // Loaded here: many servers never ask another one, and it takes 2 MB.
   const client = await (url.protocol === 'https:' ? import('node:https') : import('node:http'))
   const { promise, resolve: succeed, reject } = Promise.withResolvers<Response>()
   const request = client.request(url, requestOptions)

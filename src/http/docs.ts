@@ -146,7 +146,7 @@ async function packText(text: string): Promise<Packed> {
   return { compressed, plain: () => Promise.resolve(plain) }
 }
 
-/** Off the main thread. Loaded when it is needed: many servers are never asked for their document, and it takes 2 MB. */
+/** Off the main thread. Loaded when it is needed: many servers are never asked for their document, and it takes 1 MB. */
 async function inThread(change: 'gzip' | 'gunzip', bytes: Bytes): Promise<Bytes> {
   const zlib = await import('node:zlib')
   const { promise, resolve, reject } = Promise.withResolvers<Bytes>()

@@ -13,7 +13,7 @@ import type { SqlDialect } from '../table-shape.ts'
 import { ContentError } from './errors.ts'
 
 export const sqliteDialect: SqlDialect = {
-  // Not the whole of a Kysely, which brings 0.4 MB for schemas, transactions and the catalogues of engines.
+  // Not the whole of a Kysely, which brings schemas, transactions and the catalogues of engines.
   kysely: new DefaultQueryExecutor(
     new SqliteQueryCompiler(),
     new SqliteAdapter(),
